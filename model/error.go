@@ -1,0 +1,77 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// The sentinels of the program. Each edge (HTTP, worker, command line) maps
+// them once; everything else is internal.
+var (
+	ErrNotFound     = errors.New("not found")
+	ErrConflict     = errors.New("conflict")            // the row changed under the caller, or a unique fact exists already
+	ErrEventChanged = errors.New("event changed")       // the same event id came with other content
+	ErrForbidden    = errors.New("forbidden")           // the actor may not do this
+	ErrUnavailable  = errors.New("service unavailable") // PostgreSQL or Redis is away: try again
+)
+
+// FieldError says which field is wrong and what would be right. It never
+// carries the value of a field that may hold a patient's words.
+type FieldError struct {
+	Field string // path as the sender wrote it: score.max
+	Code  string // machine-readable: required, unknown, range, format, …
+	Want  string // what would be right, in words
+}
+
+func (e *FieldError) Error() string { return fmt.Sprintf("%s: %s", e.Field, e.Want) }
+
+// FieldErrors is every fault of one input, in the order of its fields.
+type FieldErrors []*FieldError
+
+func (es FieldErrors) Error() string {
+	parts := make([]string, len(es))
+	for i, e := range es {
+		parts[i] = e.Error()
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Add appends a fault.
+func (es *FieldErrors) Add(field, code, want string) {
+	*es = append(*es, &FieldError{Field: field, Code: code, Want: want})
+}
+
+// Err is nil when there is no fault.
+func (es FieldErrors) Err() error {
+	if len(es) == 0 {
+		return nil
+	}
+	return es
+}
+
+// TransitionError is a move that the transition table does not allow.
+type TransitionError struct {
+	Move  Move
+	From  Status
+	Legal []Move
+	Why   string // empty: the table says no
+}
+
+func (e *TransitionError) Error() string {
+	if e.Why != "" {
+		return fmt.Sprintf("cannot %s: %s", e.Move, e.Why)
+	}
+	return fmt.Sprintf("cannot %s an action that is %s; possible: %s", e.Move, e.From, joinMoves(e.Legal))
+}
+
+func joinMoves(ms []Move) string {
+	if len(ms) == 0 {
+		return "nothing"
+	}
+	parts := make([]string, len(ms))
+	for i, m := range ms {
+		parts[i] = string(m)
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,58 @@
+package model
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// Feedback is one signal from a source system. It is accepted once, by
+// (SourceSystem, EventID), and ends in exactly one decision.
+type Feedback struct {
+	bun.BaseModel `bun:"table:feedback,alias:f"`
+
+	ID           FeedbackID            `bun:"type:uuid,pk"`
+	SourceSystem string                //
+	EventID      string                // the sender's; "sha256:<hash>" where none can be read
+	ContentHash  []byte                // SHA-256 of the canonical content
+	SourceType   SourceType            `bun:",nullzero"`
+	SourceRef    string                // what the sender calls the thing it comes from
+	ContentType  string                // app.model of the source object, if it is one
+	ObjectID     *ID[struct{}]         `bun:"type:uuid"`
+	SubjectKey   string                // keyed hash of patient or visit number; empty: none
+	HospitalID   *HospitalID           `bun:"type:uuid"`
+	DepartmentID *DepartmentID         `bun:"type:uuid"`
+	SurveyID     *SurveyID             `bun:"type:uuid"`
+	Kind         FeedbackKind          //
+	Score        *float64              //
+	ScoreMin     *float64              //
+	ScoreMax     *float64              //
+	ScoreBetter  Better                //
+	ScoreMetric  Metric                // empty: score
+	Sentiment    *float64              // in [-1, 1]
+	KPIName      string                `bun:"kpi_name"`
+	KPIValue     *float64              `bun:"kpi_value"`
+	KPITarget    *float64              `bun:"kpi_target"`
+	KPIBetter    Better                `bun:"kpi_better"`
+	Category     Category              // as sent; empty: none
+	Severity     Severity              // as sent; empty: none
+	Title        string                // patient's words
+	Text         string                // patient's words
+	Involved     JSON[[]UserID]        `bun:"involved_users,type:jsonb"`
+	Restricted   bool                  //
+	OccurredAt   *time.Time            //
+	ReceivedAt   time.Time             // when the hospital got it: the SLA clock starts here
+	Mode         Mode                  //
+	Metadata     JSON[json.RawMessage] `bun:"type:jsonb"` // an object
+	Raw          *string               // what was sent, kept while quarantined
+
+	Decision       Decision   `bun:",nullzero"`
+	Reason         string     // a code of the rules, never the patient's words
+	ActionID       *ActionID  `bun:"type:uuid"`
+	DecidedAt      *time.Time //
+	PolicyRevision *int64     //
+	Tries          int        // how often deciding it alone failed
+	HealAfter      time.Time  // machine time: the sweep takes it from here on
+	CreatedAt      time.Time  // domain time of the intake's commit
+}
