@@ -1,0 +1,166 @@
+package sla
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/pxactions/px/model"
+)
+
+// permit says who may make a move: anybody active; of approvals and rejections
+// only who may approve.
+func (t *turn) permit(m model.Move) error {
+	approves := m == model.MoveApprove || m == model.MoveReject
+	if t.actor == nil {
+		if approves {
+			return fmt.Errorf("%w: to %s needs a person to answer for it", model.ErrForbidden, m)
+		}
+		return nil
+	}
+	u := t.Dir.Users[*t.actor]
+	if u == nil || !u.Active {
+		return fmt.Errorf("%w: %s is not an active user", model.ErrForbidden, t.code(*t.actor))
+	}
+	if !approves {
+		return nil
+	}
+	return t.permitApprover(u)
+}
+
+// permitApprover: not the assignee, not the submitter, not involved, and a PX
+// Admin of the hospital or of all of them, or who stands in for one.
+func (t *turn) permitApprover(u *model.User) error {
+	a := &t.Action
+	switch {
+	case slices.Contains(t.assignee(), u.ID):
+		return fmt.Errorf("%w: the assignee cannot decide on the approval", model.ErrForbidden)
+	case a.SubmittedBy != nil && *a.SubmittedBy == u.ID:
+		return fmt.Errorf("%w: who submitted cannot decide on the approval", model.ErrForbidden)
+	case slices.Contains(a.Involved.V, u.ID):
+		return fmt.Errorf("%w: who is involved cannot decide on the approval", model.ErrForbidden)
+	case slices.Contains(t.approvers(), u.ID):
+		return nil
+	case !slices.Contains(u.Roles.V, model.RolePXAdmin):
+		return fmt.Errorf("%w: only a %s decides on approvals", model.ErrForbidden, model.RolePXAdmin)
+	case u.HospitalID != nil && *u.HospitalID != a.HospitalID:
+		return fmt.Errorf("%w: only a %s of the action's hospital decides on its approval", model.ErrForbidden, model.RolePXAdmin)
+	}
+	return nil
+}
+
+// reassign gives the action to another owner.
+func (t *turn) reassign(m MoveRequest) error {
+	u := t.Dir.Users[m.Assignee]
+	switch {
+	case m.Assignee.IsZero():
+		return fieldError("assignee", "required", "the user who is to own the action")
+	case u == nil:
+		return fieldError("assignee", "unknown", "a user of the directory")
+	case !u.Active:
+		return fieldError("assignee", "inactive", "an active user")
+	case slices.Contains(t.Action.Involved.V, u.ID):
+		return fieldError("assignee", "involved", "a user who is not involved in the feedback")
+	case slices.Contains(t.assignee(), u.ID):
+		return fieldError("assignee", "unchanged", "another user than the present owner")
+	}
+	t.assign(u.ID, m)
+	return nil
+}
+
+// assign makes somebody the owner: the first, or another one. A first owner of
+// a critical action is not told alone: the manager is, too.
+func (t *turn) assign(to model.UserID, m MoveRequest) {
+	a := &t.Action
+	old := t.assignee()
+	a.AssignedTo, a.AssignedAt = &to, t.at()
+	a.AckNo++
+	facts := model.LogMetadata{"move": m.Move, "assigned_to": t.code(to)}
+	what, reason, told := "Assigned to "+t.code(to), model.ReasonAssigned, t.assignee()
+	if len(old) > 0 {
+		facts["assigned_from"] = t.code(old[0])
+		what, reason, told = "Reassigned from "+t.code(old[0])+" to "+t.code(to), model.ReasonReassigned, union(told, old)
+	} else if a.Severity == model.SeverityCritical {
+		told = union(told, t.manager())
+	}
+	t.log(model.LogAssignment, what, facts).Text = m.Reason
+	t.sayMove(reason, told...)
+}
+
+func (t *turn) changeSeverity(m MoveRequest) error {
+	a := &t.Action
+	old := a.Severity
+	switch {
+	case !model.Valid(m.Severity, model.Severities()):
+		return fieldError("severity", "unknown", "one of low, medium, high, critical")
+	case m.Severity == old:
+		return fieldError("severity", "unchanged", "another severity than the present one")
+	}
+	was := t.standing()
+	a.Severity = m.Severity
+	verb := "lowered"
+	if m.Severity.Rank() > old.Rank() {
+		verb = "raised"
+	}
+	a.RequiresApproval = t.requiresApproval()
+	t.replan(was, t.fromTarget())
+	t.logPlan(was, m, fmt.Sprintf("Severity %s from %s to %s", verb, old, a.Severity),
+		model.LogMetadata{"old_severity": old, "severity": a.Severity})
+	if a.Severity == model.SeverityCritical {
+		t.sayMove(model.ReasonRaised, union(t.assignee(), t.manager())...)
+	}
+	t.tellStanding(was)
+	return nil
+}
+
+func (t *turn) changeDepartment(m MoveRequest) error {
+	a := &t.Action
+	d := t.Dir.Departments[m.Department]
+	switch {
+	case m.Department.IsZero():
+		return fieldError("department", "required", "the department that is to deal with the action")
+	case d == nil || d.HospitalID != a.HospitalID:
+		return fieldError("department", "unknown", "a department of the action's hospital")
+	case !d.Active:
+		return fieldError("department", "inactive", "an active department")
+	case model.Deref(a.DepartmentID) == d.ID:
+		return fieldError("department", "unchanged", "another department than the present one")
+	}
+	was := t.standing()
+	facts := model.LogMetadata{"department": d.Code}
+	if old := t.Dir.Departments[model.Deref(a.DepartmentID)]; old != nil {
+		facts["old_department"] = old.Code
+	}
+	a.DepartmentID = &d.ID
+	if m.Config != nil {
+		t.Config, a.SLAConfigID = m.Config, m.Config.ID
+		facts["sla_config"] = m.Config.Name
+	}
+	a.RequiresApproval = t.requiresApproval()
+	t.replan(was, t.fromTarget())
+	t.logPlan(was, m, "Department changed to "+d.Code, facts)
+	t.tellStanding(was)
+	return nil
+}
+
+// changeDue sets the due by hand; it stands until something recomputes it.
+func (t *turn) changeDue(m MoveRequest) error {
+	due := whole(m.DueAt)
+	switch {
+	case m.DueAt.IsZero():
+		return fieldError("due_at", "required", "the new deadline")
+	case t.Action.IsOverdue && due.Before(t.now.Add(Floor)):
+		return fieldError("due_at", "range", fmt.Sprintf("at least %d hours ahead, for the action is overdue", int(Floor.Hours())))
+	}
+	was := t.standing()
+	t.Action.DueManual = true
+	t.replan(was, due)
+	t.logPlan(was, m, "Due set by hand", model.LogMetadata{})
+	t.tellStanding(was)
+	return nil
+}
+
+func fieldError(field, code, want string) error {
+	var fe model.FieldErrors
+	fe.Add(field, code, want)
+	return fe
+}

@@ -1,0 +1,48 @@
+package sla
+
+import (
+	"time"
+
+	"github.com/pxactions/px/model"
+)
+
+// Config is a compiled SLA config: what an action's plan is made from.
+type Config struct {
+	ID       *model.SLAConfigID // nil: the built-in config
+	Name     string
+	Revision int64 // of the policy it came from; 0: built-in
+
+	Target    map[model.Severity]time.Duration // from clock start to due; > 0 for every severity
+	Reminders []time.Duration                  // before due, largest first; numbered 1.. in this order
+	Stages    map[model.Severity][]Stage       // ladder per severity; empty: no escalation
+
+	RequiresApproval func(model.SourceType, model.Severity) bool // nil: always
+	Clock            map[model.Severity]ClockKind                // which time each severity's target counts; a missing one: open
+	Calendar         Calendar
+}
+
+// Stage is one step of escalation.
+type Stage struct {
+	Gap           time.Duration  // after due for the first, after the stage before for the others; > 0
+	RaisePriority model.Severity // empty: leave the priority
+}
+
+// Rung is whom a stage may tell. The ladder's rungs are climbed in order; see
+// the rule in Ladder.
+type Rung string
+
+// The built-in rungs, lowest first.
+const (
+	RungManager   Rung = "manager"   // the department's manager
+	RungPXAdmin   Rung = "px_admin"  // the hospital's PX Admins
+	RungExecutive Rung = "executive" // the hospital's executives
+)
+
+// ApprovalTarget is how long approvers have before approval_overdue, until the
+// approval clock of its own comes.
+const ApprovalTarget = 24 * time.Hour
+
+// Floor is what a rejection leaves on the clock at least, and how far ahead a
+// manual due of an overdue action must be. A rejection's floor is the target
+// where that is less.
+const Floor = 4 * time.Hour

@@ -1,0 +1,381 @@
+package sla
+
+import (
+	"cmp"
+	"encoding"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/pxactions/px/model"
+)
+
+// readDocument reads a YAML document (JSON is one) into a struct and reports
+// every fault at once, with its line: syntax, unknown and repeated keys, values
+// of a wrong type, and what check finds in the result. The library's own
+// decoder stops at the first fault and knows no lines after it, so the tree is
+// walked here.
+func readDocument(src []byte, into any, check func() model.FieldErrors) error {
+	body, err := parseYAML(src)
+	if err != nil {
+		return err
+	}
+	r := reader{anchors: map[string]ast.Node{}}
+	if body != nil {
+		ast.Walk(&r, body)
+		r.read("", body, reflect.ValueOf(into).Elem())
+	}
+	read := r.faults
+	for _, f := range check() {
+		if !slices.ContainsFunc(read, func(cause *model.FieldError) bool { return follows(f, cause) }) {
+			r.faults = append(r.faults, f)
+		}
+	}
+	return locate(body, r.faults).Err()
+}
+
+// follows reports whether a fault found by a check is only there because
+// something could not be read: it stands at it or in it, or misses it.
+func follows(f, cause *model.FieldError) bool {
+	within := func(path, whole string) bool {
+		rest, ok := strings.CutPrefix(path, whole)
+		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	}
+	return within(f.Field, cause.Field) || f.Code == "required" && within(cause.Field, f.Field)
+}
+
+// Locate adds to the faults of a document the lines of src where they stand.
+// An error that holds no model.FieldErrors, and any error when src is not
+// readable, comes back unchanged.
+func Locate(src []byte, err error) error {
+	var faults model.FieldErrors
+	if !errors.As(err, &faults) {
+		return err
+	}
+	body, syntax := parseYAML(src)
+	if syntax != nil {
+		return err
+	}
+	return locate(body, faults).Err()
+}
+
+func parseYAML(src []byte) (ast.Node, error) {
+	var faults model.FieldErrors
+	f, err := parser.ParseBytes(src, 0, parser.AllowDuplicateMapKey())
+	var syntax *yaml.SyntaxError
+	switch {
+	case errors.As(err, &syntax) && syntax.Token != nil && syntax.Token.Position != nil:
+		faults.Add("document", "syntax", fmt.Sprintf("line %d: %s", syntax.Token.Position.Line, syntax.Message))
+		return nil, faults
+	case err != nil:
+		faults.Add("document", "syntax", "must be YAML")
+		return nil, faults
+	}
+	var body ast.Node
+	for _, d := range f.Docs {
+		if d.Body == nil || d.Body.Type() == ast.DirectiveType || d.Body.Type() == ast.CommentType {
+			continue
+		}
+		if body != nil {
+			faults.Add("document", "format", fmt.Sprintf("line %d: must be one document, here begins a second", lineOf(d.Body)))
+			return nil, faults
+		}
+		body = d.Body
+	}
+	return body, nil
+}
+
+// reader fills Go values from a tree, keeping count of all that does not fit.
+type reader struct {
+	anchors map[string]ast.Node
+	faults  model.FieldErrors
+}
+
+// Visit collects the anchors, so that aliases can be followed.
+func (r *reader) Visit(n ast.Node) ast.Visitor {
+	if a, ok := n.(*ast.AnchorNode); ok && a.Name != nil {
+		r.anchors[a.Name.GetToken().Value] = a.Value
+	}
+	return r
+}
+
+// content follows anchors, aliases and tags to the node with the value; nil
+// when an alias leads nowhere.
+func (r *reader) content(n ast.Node) ast.Node {
+	// An alias may name its own anchor: ten steps end every circle.
+	for range 10 {
+		switch x := n.(type) {
+		case *ast.AnchorNode:
+			n = x.Value
+		case *ast.AliasNode:
+			n = r.anchors[x.Value.GetToken().Value]
+		case *ast.TagNode:
+			n = x.Value
+		default:
+			return n
+		}
+	}
+	return nil
+}
+
+func (r *reader) read(path string, node ast.Node, v reflect.Value) {
+	n := r.content(node)
+	if n == nil {
+		r.faults.Add(path, "format", "names an anchor that is not in the document")
+		return
+	}
+	if n.Type() == ast.NullType {
+		return
+	}
+	if v.Kind() == reflect.Pointer {
+		p := reflect.New(v.Type().Elem())
+		before := len(r.faults)
+		r.read(path, n, p.Elem())
+		if len(r.faults) == before {
+			v.Set(p)
+		}
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		r.readStruct(path, n, v)
+	case reflect.Map:
+		r.readMap(path, n, v)
+	case reflect.Slice:
+		r.readSlice(path, n, v)
+	default:
+		r.readScalar(path, n, v)
+	}
+}
+
+// pairs are the entries of a mapping; false, and a fault, for anything else
+// and for each key that stands there twice.
+func (r *reader) pairs(path string, n ast.Node) ([]*ast.MappingValueNode, bool) {
+	var all []*ast.MappingValueNode
+	switch m := n.(type) {
+	case *ast.MappingNode:
+		all = m.Values
+	case *ast.MappingValueNode:
+		all = []*ast.MappingValueNode{m}
+	default:
+		r.faults.Add(orDocument(path), "format", "must be a mapping of keys to values")
+		return nil, false
+	}
+	seen := map[string]bool{}
+	once := make([]*ast.MappingValueNode, 0, len(all))
+	for _, p := range all {
+		key := keyOf(p)
+		if seen[key] {
+			r.faults.Add(join(path, key), "duplicate", fmt.Sprintf("must stand here only once, line %d repeats it", lineOf(p)))
+			continue
+		}
+		seen[key] = true
+		once = append(once, p)
+	}
+	return once, true
+}
+
+func (r *reader) readStruct(path string, n ast.Node, v reflect.Value) {
+	pairs, ok := r.pairs(path, n)
+	if !ok {
+		return
+	}
+	fields, keys := yamlFields(v.Type())
+	for _, p := range pairs {
+		key := keyOf(p)
+		i, ok := fields[key]
+		if !ok {
+			r.faults.Add(join(path, key), "unknown", "unknown key, must be one of "+strings.Join(keys, ", "))
+			continue
+		}
+		r.read(join(path, key), p.Value, v.Field(i))
+	}
+}
+
+func (r *reader) readMap(path string, n ast.Node, v reflect.Value) {
+	pairs, ok := r.pairs(path, n)
+	if !ok {
+		return
+	}
+	v.Set(reflect.MakeMapWithSize(v.Type(), len(pairs)))
+	for _, p := range pairs {
+		e := reflect.New(v.Type().Elem()).Elem()
+		r.read(join(path, keyOf(p)), p.Value, e)
+		v.SetMapIndex(reflect.ValueOf(keyOf(p)).Convert(v.Type().Key()), e)
+	}
+}
+
+// readSlice reads a list; a single plain value stands for a list of one.
+func (r *reader) readSlice(path string, n ast.Node, v reflect.Value) {
+	seq, ok := n.(*ast.SequenceNode)
+	if !ok {
+		if _, scalar := n.(ast.ScalarNode); !scalar || v.Type().Elem().Kind() == reflect.Struct {
+			r.faults.Add(path, "format", "must be a list")
+			return
+		}
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		r.read(path, n, v.Index(0))
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values)))
+	for i, e := range seq.Values {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if c := r.content(e); c != nil && c.Type() == ast.NullType {
+			r.faults.Add(at, "required", "must not be empty")
+			continue
+		}
+		r.read(at, e, v.Index(i))
+	}
+}
+
+func (r *reader) readScalar(path string, n ast.Node, v reflect.Value) {
+	var text string
+	switch s := n.(type) {
+	case *ast.LiteralNode:
+		text = s.Value.Value
+	case ast.ScalarNode:
+		text = s.GetToken().Value
+	default:
+		r.faults.Add(orDocument(path), "format", "must be a single value")
+		return
+	}
+	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		if err := u.UnmarshalText([]byte(text)); err != nil {
+			r.faults.Add(path, "format", err.Error())
+		}
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(text)
+	case reflect.Bool:
+		if n.Type() != ast.BoolType {
+			r.faults.Add(path, "format", "must be true or false")
+			return
+		}
+		v.SetBool(strings.EqualFold(text, "true"))
+	case reflect.Int:
+		i, err := strconv.Atoi(text)
+		if err != nil {
+			r.faults.Add(path, "format", "must be a whole number")
+			return
+		}
+		v.SetInt(int64(i))
+	case reflect.Float64:
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+			r.faults.Add(path, "format", "must be a number")
+			return
+		}
+		v.SetFloat(f)
+	}
+}
+
+// yamlFields maps the keys of a struct to its fields, and lists them in order.
+func yamlFields(t reflect.Type) (map[string]int, []string) {
+	fields, keys := map[string]int{}, []string(nil)
+	for i := range t.NumField() {
+		if key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ","); key != "" && key != "-" {
+			fields[key] = i
+			keys = append(keys, key)
+		}
+	}
+	return fields, keys
+}
+
+func keyOf(p *ast.MappingValueNode) string { return p.Key.GetToken().Value }
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func orDocument(path string) string {
+	if path == "" {
+		return "document"
+	}
+	return path
+}
+
+// locate puts the line before each fault's words and sorts the faults by it.
+func locate(body ast.Node, faults model.FieldErrors) model.FieldErrors {
+	if len(faults) == 0 || body == nil {
+		return faults
+	}
+	lines := map[string]int{"": lineOf(body)}
+	collectLines("", body, lines)
+	type placed struct {
+		*model.FieldError
+		line int
+	}
+	all := make([]placed, len(faults))
+	for i, f := range faults {
+		line := nearest(lines, f.Field)
+		all[i] = placed{&model.FieldError{Field: f.Field, Code: f.Code, Want: fmt.Sprintf("line %d: %s", line, f.Want)}, line}
+	}
+	slices.SortStableFunc(all, func(a, b placed) int { return cmp.Compare(a.line, b.line) })
+	out := make(model.FieldErrors, len(all))
+	for i, p := range all {
+		out[i] = p.FieldError
+	}
+	return out
+}
+
+// nearest is the line of a path, or of the closest thing around it that stands
+// in the document (a key may be what is missing).
+func nearest(lines map[string]int, path string) int {
+	for {
+		if line, ok := lines[path]; ok {
+			return line
+		}
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	}
+}
+
+func collectLines(path string, n ast.Node, lines map[string]int) {
+	switch x := n.(type) {
+	case *ast.MappingNode:
+		for _, p := range x.Values {
+			collectLines(path, p, lines)
+		}
+	case *ast.MappingValueNode:
+		at := join(path, keyOf(x))
+		if _, seen := lines[at]; !seen {
+			lines[at] = x.Key.GetToken().Position.Line
+		}
+		collectLines(at, x.Value, lines)
+	case *ast.SequenceNode:
+		for i, e := range x.Values {
+			at := fmt.Sprintf("%s[%d]", path, i)
+			lines[at] = lineOf(e)
+			collectLines(at, e, lines)
+		}
+	case *ast.AnchorNode:
+		collectLines(path, x.Value, lines)
+	}
+}
+
+func lineOf(n ast.Node) int {
+	switch x := n.(type) {
+	case *ast.MappingNode:
+		if len(x.Values) > 0 {
+			return lineOf(x.Values[0])
+		}
+	case *ast.MappingValueNode:
+		return x.Key.GetToken().Position.Line
+	}
+	if t := n.GetToken(); t != nil && t.Position != nil {
+		return t.Position.Line
+	}
+	return 0
+}

@@ -1,0 +1,81 @@
+package sla
+
+import (
+	"slices"
+
+	"github.com/pxactions/px/model"
+)
+
+// ladderRungs is the built-in ladder, lowest rung first.
+func ladderRungs() []Rung { return []Rung{RungManager, RungPXAdmin, RungExecutive} }
+
+// stageTargets says whom the next stage tells: of the first rung that still
+// holds somebody who is neither assignee nor already told in this period, those
+// people only. When none is left, the last rung that holds anybody besides the
+// assignee is told again. Empty: there is nobody at all.
+func (t *turn) stageTargets() []model.UserID {
+	told := t.toldIn(t.Action.Period)
+	var again []model.UserID
+	for _, r := range ladderRungs() {
+		held := without(t.Dir.Rung(r, &t.Action, t.now), t.assignee()...)
+		if fresh := without(held, told...); len(fresh) > 0 {
+			return fresh
+		}
+		if len(held) > 0 {
+			again = held
+		}
+	}
+	return again
+}
+
+// toldIn lists whom the stages taken in a period told as their targets.
+// Overdue messages, assignments and copies don't count.
+func (c *Case) toldIn(period int) []model.UserID {
+	var ids []model.UserID
+	for _, e := range c.Events {
+		if e.Period == period && e.Kind == model.EventEscalation {
+			ids = union(ids, e.Targets.V)
+		}
+	}
+	return ids
+}
+
+// approvers are who may be asked to approve: the hospital's PX Admins, less
+// assignee and submitter; where that leaves nobody, the PX Admins without
+// hospital, less the same.
+func (t *turn) approvers() []model.UserID {
+	a := &t.Action
+	barred := t.assignee()
+	if a.SubmittedBy != nil {
+		barred = append(barred, *a.SubmittedBy)
+	}
+	own := without(t.Dir.Holders(model.RolePXAdmin, &a.HospitalID, nil, t.now, a.Involved.V), barred...)
+	if len(own) > 0 {
+		return own
+	}
+	return without(t.Dir.Holders(model.RolePXAdmin, nil, nil, t.now, a.Involved.V), barred...)
+}
+
+// assignee is the owner as a list: empty when there is none.
+func (c *Case) assignee() []model.UserID {
+	if c.Action.AssignedTo == nil {
+		return nil
+	}
+	return []model.UserID{*c.Action.AssignedTo}
+}
+
+// manager is the department's manager as a list: empty when there is none.
+func (t *turn) manager() []model.UserID {
+	return t.Dir.Rung(RungManager, &t.Action, t.now)
+}
+
+// without is ids less those barred, in a new slice.
+func without(ids []model.UserID, barred ...model.UserID) []model.UserID {
+	return slices.DeleteFunc(slices.Clone(ids), func(id model.UserID) bool { return slices.Contains(barred, id) })
+}
+
+// union is ids and then those of more that are not among them, in a new slice,
+// never nil: a list of nobody is written as [].
+func union(ids, more []model.UserID) []model.UserID {
+	return append(append([]model.UserID{}, ids...), without(more, ids...)...)
+}

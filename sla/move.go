@@ -1,0 +1,164 @@
+package sla
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pxactions/px/model"
+)
+
+// Apply makes a person's move. It first takes, in the same transaction, all
+// events of the plan with time ≤ now: on time means before. Their messages are
+// superseded when the move submits, closes, cancels or holds. Then it makes the
+// move and, where that changes the plan, a new plan.
+//
+// Errors: *model.TransitionError when the move isn't legal now, model.FieldErrors
+// when the request is wrong, model.ErrForbidden when the actor may not make it.
+func Apply(c Case, m MoveRequest, now time.Time) (Outcome, error) {
+	m.Reason = strings.TrimSpace(m.Reason)
+	to, err := model.Transition(&c.Action, m.Move, m.Reason)
+	if err != nil {
+		return Outcome{}, err
+	}
+	t := newTurn(c, now)
+	t.actor = m.Actor
+	if err := t.permit(m.Move); err != nil {
+		return Outcome{}, err
+	}
+	t.lapsed = supersedes(m.Move)
+	t.settle()
+	t.lapsed = false
+	if err := t.move(m, to); err != nil {
+		return Outcome{}, err
+	}
+	return t.outcome(), nil
+}
+
+// supersedes reports whether a move makes what was due beside the point.
+func supersedes(m model.Move) bool {
+	return slices.Contains([]model.Move{model.MoveSubmit, model.MoveClose, model.MoveCancel, model.MoveHold}, m)
+}
+
+func (t *turn) move(m MoveRequest, to model.Status) error {
+	switch m.Move {
+	case model.MoveStart, model.MoveSubmit, model.MoveApprove, model.MoveReject, model.MoveClose, model.MoveCancel, model.MoveReopen:
+		return t.step(m, to)
+	case model.MoveAssign:
+		return t.reassign(m)
+	case model.MoveSeverity:
+		return t.changeSeverity(m)
+	case model.MoveDepartment:
+		return t.changeDepartment(m)
+	case model.MoveDue:
+		return t.changeDue(m)
+	case model.MoveNote:
+		return t.note(m)
+	default:
+		return t.refuse(m.Move, "an action's clock cannot be held yet")
+	}
+}
+
+// refuse is the error of a move that the table allows and the rules don't.
+func (t *turn) refuse(m model.Move, why string) error {
+	a := &t.Action
+	legal := slices.DeleteFunc(model.Legal(a.Status, a.Held()), func(l model.Move) bool { return l == m })
+	return &model.TransitionError{Move: m, From: a.Status, Legal: legal, Why: why}
+}
+
+// step makes the moves that change the status.
+func (t *turn) step(m MoveRequest, to model.Status) error {
+	a := &t.Action
+	if m.Move == model.MoveClose && a.Status == model.StatusInProgress && a.RequiresApproval {
+		return t.refuse(m.Move, "it needs approval first; submit it")
+	}
+	was := t.standing()
+	a.Status = to
+	if to != model.StatusPendingApproval {
+		a.ApprovalDueAt = nil
+	}
+	switch m.Move {
+	case model.MoveStart:
+		t.logStatus(model.LogStatusChange, was.status, m, "Work started")
+	case model.MoveSubmit:
+		t.submit(m, was)
+	case model.MoveApprove:
+		a.ApprovedBy, a.ApprovedAt = t.actor, t.at()
+		t.logStatus(model.LogApproval, was.status, m, "Approved")
+	case model.MoveReject:
+		t.reject(m, was)
+	case model.MoveClose:
+		t.setResults(m)
+		a.ClosedBy, a.ClosedAt = t.actor, t.at()
+		t.logStatus(model.LogStatusChange, was.status, m, "Closed")
+		t.sayMove(model.ReasonClosed, t.toldIn(a.Period)...)
+	case model.MoveCancel:
+		t.logStatus(model.LogStatusChange, was.status, m, "Cancelled")
+		t.sayMove(model.ReasonCancelled, t.toldIn(a.Period)...)
+	case model.MoveReopen:
+		t.reopen(m, was)
+	}
+	return nil
+}
+
+// submit stops the resolution clock and starts the approvers' one.
+func (t *turn) submit(m MoveRequest, was standing) {
+	a := &t.Action
+	t.setResults(m)
+	due := whole(t.now.Add(ApprovalTarget))
+	a.SubmittedBy, a.SubmittedAt, a.PausedAt, a.ApprovalDueAt = t.actor, t.at(), t.at(), &due
+	a.SubmissionNo++
+	t.logStatus(model.LogStatusChange, was.status, m, fmt.Sprintf("Submitted for approval (submission %d)", a.SubmissionNo))
+	t.sayMove(model.ReasonSubmitted, t.approvers()...)
+	t.tellStanding(was)
+}
+
+// reject sets the resolution clock going again with what was left, at least
+// the floor.
+func (t *turn) reject(m MoveRequest, was standing) {
+	a := &t.Action
+	a.RejectedBy, a.RejectedAt, a.RejectionReason = t.actor, t.at(), m.Reason
+	t.logStatus(model.LogApproval, was.status, m, "Rejected")
+	t.sayMove(model.ReasonRejected, t.assignee()...)
+	due := t.endPause()
+	if least := whole(t.clock().Add(t.now, t.floor())); due.Before(least) {
+		due, a.DueManual = least, true
+	}
+	t.replan(was, due)
+	t.logPlan(was, m, "Clock resumed", model.LogMetadata{})
+	t.tellStanding(was)
+}
+
+// reopen starts a fresh target now, in a period of its own.
+func (t *turn) reopen(m MoveRequest, was standing) {
+	a := &t.Action
+	a.ClosedBy, a.ClosedAt, a.ApprovedBy, a.ApprovedAt, a.SubmittedBy, a.SubmittedAt = nil, nil, nil, nil, nil, nil
+	a.ClockStart, a.PausedAt, a.Plan.V = t.now, nil, model.PlanMemory{Since: t.now}
+	a.DueAt = t.fromTarget()
+	a.OriginalDueAt = a.DueAt
+	a.Period++
+	a.IsOverdue, a.ReminderSentAt, a.EscalationLevel, a.EscalatedAt = false, nil, 0, nil
+	t.logStatus(model.LogStatusChange, was.status, m, "Reopened")
+	t.logPlan(was, m, "Target counts afresh", model.LogMetadata{})
+	t.sayMove(model.ReasonReopened, t.assignee()...)
+	t.tellStanding(was)
+}
+
+// setResults keeps what a submission or closure says of plan and outcome.
+func (t *turn) setResults(m MoveRequest) {
+	if m.ActionPlan != "" {
+		t.Action.ActionPlan = m.ActionPlan
+	}
+	if m.Outcome != "" {
+		t.Action.Outcome = m.Outcome
+	}
+}
+
+func (t *turn) note(m MoveRequest) error {
+	if strings.TrimSpace(m.Text) == "" {
+		return fieldError("text", "required", "the words of the note")
+	}
+	t.log(model.LogNote, "Note added", model.LogMetadata{"move": m.Move}).Text = m.Text
+	return nil
+}

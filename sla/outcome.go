@@ -1,0 +1,66 @@
+package sla
+
+import (
+	"time"
+
+	"github.com/pxactions/px/model"
+)
+
+// Case is all that the rules know of one action when it fires or moves.
+type Case struct {
+	Action model.Action
+	Events []model.DeadlineEvent // all taken so far, any order
+	Config *Config               // the pinned one
+	Dir    *Directory
+}
+
+// Outcome is what a decision writes, all in one transaction. Ids of new rows
+// are left zero for the store to fill; a message's EventID is set through
+// EventOf. Version, LogSeq and Gen are already counted up in Action; a log
+// row's Seq is set.
+type Outcome struct {
+	Action   model.Action
+	Events   []model.DeadlineEvent
+	Logs     []model.ActionLog
+	Messages []Telling
+}
+
+// Telling is one message to be written: the row and which of the outcome's
+// events it tells of.
+type Telling struct {
+	model.Message
+	EventOf int // index into Outcome.Events; -1: none
+}
+
+// PlannedEvent is one untaken event of a plan.
+type PlannedEvent struct {
+	Kind  model.EventKind
+	Stage int
+	At    time.Time
+}
+
+// MoveRequest is a person's move on an action.
+type MoveRequest struct {
+	Move   model.Move
+	Actor  *model.UserID // nil: the program or an operator without a name
+	Reason string        // words; required where the transition table says so
+
+	Assignee   model.UserID       // assign: the new owner
+	Severity   model.Severity     // severity: the new one
+	Department model.DepartmentID // department: the new one
+	Config     *Config            // department: the config that matches there; nil keeps the pinned one
+	DueAt      time.Time          // due: the new deadline
+	Text       string             // note: the words
+	ActionPlan string             // submit, close: what was planned; empty leaves it
+	Outcome    string             // submit, close: what came of it; empty leaves it
+}
+
+// Loads is how many live actions each user has, and when each was last
+// assigned one, as read without a lock.
+type Loads map[model.UserID]Load
+
+// Load is one user's share.
+type Load struct {
+	Live         int
+	LastAssigned time.Time // zero: never
+}

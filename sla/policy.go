@@ -1,0 +1,194 @@
+package sla
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/pxactions/px/model"
+)
+
+// DefaultMaxAge is how long ago a source may say that it received a feedback,
+// where the policy names no other limit.
+const DefaultMaxAge = 7 * 24 * time.Hour
+
+// Policy is the whole policy as one document: what is negative, who gets it,
+// and by when. People and places stand in it by code only. An absent key means
+// the built-in rule.
+type Policy struct {
+	MaxAge   Age           `yaml:"max_age,omitzero" json:"max_age,omitzero"` // 0: DefaultMaxAge
+	Triggers []TriggerSpec `yaml:"triggers,omitzero" json:"triggers,omitzero"`
+	Routing  []RuleSpec    `yaml:"routing,omitzero" json:"routing,omitzero"`
+	SLA      []ConfigSpec  `yaml:"sla,omitzero" json:"sla,omitzero"`
+}
+
+// Age is a length of time written with its unit: 7d, 36h, 90m.
+type Age time.Duration
+
+// MarshalText writes whole days as days, anything else as time.Duration does.
+func (a Age) MarshalText() ([]byte, error) {
+	if d := time.Duration(a); d != 0 && d%(24*time.Hour) == 0 {
+		return fmt.Appendf(nil, "%dd", d/(24*time.Hour)), nil
+	}
+	return []byte(time.Duration(a).String()), nil
+}
+
+// String is the form of MarshalText.
+func (a Age) String() string {
+	b, _ := a.MarshalText() // never fails
+	return string(b)
+}
+
+// UnmarshalText reads whole days (7d) or what time.ParseDuration reads.
+func (a *Age) UnmarshalText(b []byte) error {
+	if days, ok := strings.CutSuffix(string(b), "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n <= maxHours/24 && n >= -maxHours/24 {
+			*a = Age(time.Duration(n) * 24 * time.Hour)
+			return nil
+		}
+	}
+	d, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("must be a length of time with its unit, as 7d or 36h")
+	}
+	*a = Age(d)
+	return nil
+}
+
+// TriggerSpec says, for feedback of one scope, what is negative and how bad. A
+// blank condition fits all. For each of complaints, score, nps, sentiment and
+// kpi the most specific trigger that has it decides: one for a survey before
+// one for a department, then hospital, then source system, then source type;
+// with none, the built-in rule.
+type TriggerSpec struct {
+	Name         string           `yaml:"name,omitzero" json:"name,omitzero"`
+	Hospital     string           `yaml:"hospital,omitzero" json:"hospital,omitzero"`
+	Department   string           `yaml:"department,omitzero" json:"department,omitzero"` // needs Hospital
+	SourceType   model.SourceType `yaml:"source_type,omitzero" json:"source_type,omitzero"`
+	SourceSystem string           `yaml:"source_system,omitzero" json:"source_system,omitzero"`
+	Survey       string           `yaml:"survey,omitzero" json:"survey,omitzero"`
+
+	Complaints Complaints `yaml:"complaints,omitzero" json:"complaints,omitzero"`
+	Score      *ScoreSpec `yaml:"score,omitzero" json:"score,omitzero"`
+	NPS        []UpTo     `yaml:"nps,omitzero" json:"nps,omitzero"`             // points; above every band: not negative
+	Sentiment  []UpTo     `yaml:"sentiment,omitzero" json:"sentiment,omitzero"` // in [-1, 1]; above every band: not negative
+	KPI        []FromSpec `yaml:"kpi,omitzero" json:"kpi,omitzero"`             // per cent off target; below every band: not negative
+}
+
+// Complaints says whether complaints become actions. Empty: as the next less
+// specific trigger says.
+type Complaints string
+
+// The settings for complaints.
+const (
+	ComplaintsAlways Complaints = "always"
+	ComplaintsNever  Complaints = "never"
+)
+
+// ScoreSpec reads scores as per cent of their scale, 0 the worst.
+type ScoreSpec struct {
+	Below *float64 `yaml:"below,omitzero" json:"below,omitzero"` // negative below this; nil: 50
+	Bands []UpTo   `yaml:"bands,omitzero" json:"bands,omitzero"` // nil: up to 10 high, up to 25 medium; outside all: low
+}
+
+// UpTo is a band of values up to AtMost, itself included.
+type UpTo struct {
+	AtMost   float64        `yaml:"at_most" json:"at_most"`
+	Severity model.Severity `yaml:"severity" json:"severity"`
+}
+
+// FromSpec is a band of values from AtLeast on, itself included.
+type FromSpec struct {
+	AtLeast  float64        `yaml:"at_least" json:"at_least"`
+	Severity model.Severity `yaml:"severity" json:"severity"`
+}
+
+// RuleSpec is one routing rule. A blank condition fits all; the first fit by
+// descending priority, then name, wins. Department and AssignToDepartment are
+// departments of Hospital.
+type RuleSpec struct {
+	Name        string `yaml:"name" json:"name"`
+	Description string `yaml:"description,omitzero" json:"description,omitzero"`
+
+	SourceType model.SourceType `yaml:"source_type,omitzero" json:"source_type,omitzero"`
+	Category   model.Category   `yaml:"category,omitzero" json:"category,omitzero"`
+	Severity   model.Severity   `yaml:"severity,omitzero" json:"severity,omitzero"`
+	Hospital   string           `yaml:"hospital,omitzero" json:"hospital,omitzero"`
+	Department string           `yaml:"department,omitzero" json:"department,omitzero"`
+
+	AssignToRole       model.Role `yaml:"assign_to_role,omitzero" json:"assign_to_role,omitzero"`
+	AssignToUser       string     `yaml:"assign_to_user,omitzero" json:"assign_to_user,omitzero"`
+	AssignToDepartment string     `yaml:"assign_to_department,omitzero" json:"assign_to_department,omitzero"`
+
+	Priority int   `yaml:"priority,omitzero" json:"priority,omitzero"`
+	IsActive *bool `yaml:"is_active,omitzero" json:"is_active,omitzero"` // nil: true
+}
+
+// ConfigSpec is one SLA config: for a department, for a hospital, or with
+// neither for all. At most one of each scope is active.
+type ConfigSpec struct {
+	Name       string `yaml:"name" json:"name"`
+	Hospital   string `yaml:"hospital,omitzero" json:"hospital,omitzero"`
+	Department string `yaml:"department,omitzero" json:"department,omitzero"` // needs Hospital
+
+	CriticalHours *int `yaml:"critical_hours,omitzero" json:"critical_hours,omitzero"` // nil: 24
+	HighHours     *int `yaml:"high_hours,omitzero" json:"high_hours,omitzero"`         // nil: 48
+	MediumHours   *int `yaml:"medium_hours,omitzero" json:"medium_hours,omitzero"`     // nil: 72
+	LowHours      *int `yaml:"low_hours,omitzero" json:"low_hours,omitzero"`           // nil: 120
+
+	ReminderHoursBefore  []int `yaml:"reminder_hours_before,omitzero" json:"reminder_hours_before,omitzero"`   // one or a list; nil: 4; empty: none
+	AutoEscalate         *bool `yaml:"auto_escalate,omitzero" json:"auto_escalate,omitzero"`                   // nil: true
+	EscalationDelayHours *int  `yaml:"escalation_delay_hours,omitzero" json:"escalation_delay_hours,omitzero"` // between stages; nil: 2
+
+	// Stages replaces a severity's ladder; a severity left out has the built-in
+	// number of stages (3, 3, 2, 1 from critical down), EscalationDelayHours apart.
+	Stages map[model.Severity][]StageSpec `yaml:"stages,omitzero" json:"stages,omitzero"`
+	// Clock names each severity's clock; a severity left out keeps the built-in one.
+	Clock map[model.Severity]ClockKind `yaml:"clock,omitzero" json:"clock,omitzero"`
+
+	RequiresApproval *bool       `yaml:"requires_approval,omitzero" json:"requires_approval,omitzero"` // nil: true
+	ApprovalExempt   []Exemption `yaml:"approval_exempt,omitzero" json:"approval_exempt,omitzero"`     // what needs none all the same
+
+	IsActive *bool `yaml:"is_active,omitzero" json:"is_active,omitzero"` // nil: true
+}
+
+// StageSpec is one step of escalation.
+type StageSpec struct {
+	AfterHours    float64        `yaml:"after_hours" json:"after_hours"`                         // after the due, or after the stage before; parts of an hour are allowed
+	RaisePriority model.Severity `yaml:"raise_priority,omitzero" json:"raise_priority,omitzero"` // at least this from here on; empty: leave it
+}
+
+// ClockKind says which time a target counts.
+type ClockKind string
+
+// Elapsed time counts every hour, open time those of the calendar.
+const (
+	ClockElapsed ClockKind = "elapsed"
+	ClockOpen    ClockKind = "open"
+)
+
+// Exemption is what needs no approval; a blank condition fits all.
+type Exemption struct {
+	SourceType model.SourceType `yaml:"source_type,omitzero" json:"source_type,omitzero"`
+	Severity   model.Severity   `yaml:"severity,omitzero" json:"severity,omitzero"`
+}
+
+// ParsePolicy reads a policy document (YAML or JSON). It returns every fault at
+// once as model.FieldErrors, each with its line. Codes of people and places are
+// checked by Compile.
+func ParsePolicy(src []byte) (*Policy, error) {
+	p := &Policy{}
+	if err := readDocument(src, p, p.check); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// YAML writes the document in a stable form that ParsePolicy reads back to the
+// same policy.
+func (p *Policy) YAML() ([]byte, error) {
+	return yaml.MarshalWithOptions(p, yaml.IndentSequence(true))
+}

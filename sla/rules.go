@@ -1,0 +1,263 @@
+package sla
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pxactions/px/model"
+)
+
+// Rules is a policy compiled for a directory: names resolved to ids, everything
+// sorted for the search. Compile it once per (revision, directory version); it
+// never changes and is safe for concurrent use.
+type Rules struct {
+	Revision int64         // of the policy; 0: built-in
+	MaxAge   time.Duration // how far back a source's received_at may lie
+
+	dir      *Directory
+	triggers triggers
+	routing  routing
+	configs  matcher
+	rules    []model.RoutingRule
+	rows     []model.SLAConfig
+}
+
+// Directory is the snapshot of people and places the rules were compiled for.
+func (r *Rules) Directory() *Directory { return r.dir }
+
+// Rows returns the SLA configs and routing rules of this revision as table
+// rows, in the order of the document, without their creation times. Their ids
+// follow from the revision and their names, so that every process that compiles
+// the revision has the same.
+func (r *Rules) Rows() ([]model.SLAConfig, []model.RoutingRule) {
+	return slices.Clone(r.rows), slices.Clone(r.rules)
+}
+
+// BuiltIn returns the built-in rules, revision 0: no routing rules, the
+// built-in SLA config. A nil directory is an empty one.
+func BuiltIn(dir *Directory) *Rules {
+	c := newCompiler(0, dir)
+	c.policy(&Policy{})
+	return c.rules
+}
+
+// Compile resolves a policy's codes in a directory and returns the rules, or
+// every fault at once as model.FieldErrors (see Locate for their lines). Codes
+// of rows no longer active are fine: people leave, the policy stays.
+func Compile(p *Policy, revision int64, dir *Directory) (*Rules, error) {
+	faults := p.check()
+	c := newCompiler(revision, dir)
+	c.policy(p)
+	if faults = append(faults, c.faults...); len(faults) > 0 {
+		return nil, faults
+	}
+	return c.rules, nil
+}
+
+// compiler turns a document into rules. It goes through with a faulty one too,
+// to find all faults; the rules are then not to be used.
+type compiler struct {
+	checker
+	rules *Rules
+	named map[string]int // how often a kind and name stood before
+}
+
+func newCompiler(revision int64, dir *Directory) *compiler {
+	if dir == nil {
+		dir = &Directory{}
+	}
+	return &compiler{rules: &Rules{Revision: revision, dir: dir}, named: map[string]int{}}
+}
+
+func (c *compiler) policy(p *Policy) {
+	c.rules.MaxAge = time.Duration(cmp.Or(p.MaxAge, Age(DefaultMaxAge)))
+	c.triggers(p.Triggers)
+	for i := range p.Routing {
+		c.rules.rules = append(c.rules.rules, c.rule(fmt.Sprintf("routing[%d]", i), &p.Routing[i]))
+	}
+	c.rules.routing = newRouting(c.rules.rules)
+	c.configs(p.SLA)
+}
+
+func (c *compiler) triggers(specs []TriggerSpec) {
+	t := &c.rules.triggers
+	for i := range specs {
+		s := &specs[i]
+		at := c.scope(fmt.Sprintf("triggers[%d]", i), s)
+		if s.Complaints != "" {
+			t.complaints = append(t.complaints, scoped[Complaints]{at, s.Complaints})
+		}
+		if s.Score != nil {
+			t.score = append(t.score, scoped[scoreRule]{at, s.Score.rule()})
+		}
+		if s.NPS != nil {
+			t.nps = append(t.nps, scoped[[]UpTo]{at, ascending(s.NPS)})
+		}
+		if s.Sentiment != nil {
+			t.sentiment = append(t.sentiment, scoped[[]UpTo]{at, ascending(s.Sentiment)})
+		}
+		if s.KPI != nil {
+			t.kpi = append(t.kpi, scoped[[]FromSpec]{at, descending(s.KPI)})
+		}
+	}
+	bySpecificity(t.complaints)
+	bySpecificity(t.score)
+	bySpecificity(t.nps)
+	bySpecificity(t.sentiment)
+	bySpecificity(t.kpi)
+	t.complaints = append(t.complaints, scoped[Complaints]{rule: ComplaintsAlways})
+	t.score = append(t.score, scoped[scoreRule]{rule: (&ScoreSpec{}).rule()})
+	t.nps = append(t.nps, scoped[[]UpTo]{rule: []UpTo{{2, model.SeverityHigh}, {4, model.SeverityMedium}, {6, model.SeverityLow}}})
+	t.sentiment = append(t.sentiment, scoped[[]UpTo]{rule: []UpTo{{-0.6, model.SeverityMedium}}})
+	t.kpi = append(t.kpi, scoped[[]FromSpec]{rule: []FromSpec{{20, model.SeverityHigh}, {10, model.SeverityMedium}, {5, model.SeverityLow}}})
+}
+
+func (s *ScoreSpec) rule() scoreRule {
+	r := scoreRule{below: defaultBelow, bands: []UpTo{{10, model.SeverityHigh}, {25, model.SeverityMedium}}}
+	if s.Below != nil {
+		r.below = *s.Below
+	}
+	if s.Bands != nil {
+		r.bands = ascending(s.Bands)
+	}
+	return r
+}
+
+func ascending(bands []UpTo) []UpTo {
+	return slices.SortedFunc(slices.Values(bands), func(a, b UpTo) int { return cmp.Compare(a.AtMost, b.AtMost) })
+}
+
+func descending(bands []FromSpec) []FromSpec {
+	return slices.SortedFunc(slices.Values(bands), func(a, b FromSpec) int { return cmp.Compare(b.AtLeast, a.AtLeast) })
+}
+
+func (c *compiler) scope(at string, s *TriggerSpec) scope {
+	sc := scope{sourceSystem: s.SourceSystem, sourceType: s.SourceType}
+	h, d := c.places(at, s.Hospital, s.Department)
+	sc.hospital, sc.department = model.Deref(h), model.Deref(d)
+	if s.Survey != "" {
+		row, ok := c.rules.dir.index.surveys[nameKey{name: s.Survey}]
+		if !ok {
+			c.add(at+".survey", "unknown", "no survey has the code %q", s.Survey)
+			return sc
+		}
+		sc.survey = row.ID
+	}
+	return sc
+}
+
+func (c *compiler) rule(at string, s *RuleSpec) model.RoutingRule {
+	row := model.RoutingRule{
+		ID: policyID[model.RoutingRule](c, "routing", s.Name), Revision: c.rules.Revision,
+		Name: s.Name, Description: s.Description,
+		SourceType: s.SourceType, Category: s.Category, Severity: s.Severity,
+		AssignToRole: s.AssignToRole, Priority: s.Priority, IsActive: orTrue(s.IsActive),
+	}
+	row.HospitalID, row.DepartmentID = c.places(at, s.Hospital, s.Department)
+	if row.HospitalID != nil && s.AssignToDepartment != "" {
+		row.AssignToDepartment = c.department(at+".assign_to_department", s.Hospital, *row.HospitalID, s.AssignToDepartment)
+	}
+	if s.AssignToUser != "" {
+		u, ok := c.rules.dir.index.users[nameKey{name: s.AssignToUser}]
+		if !ok {
+			c.add(at+".assign_to_user", "unknown", "nobody has the code %q", s.AssignToUser)
+			return row
+		}
+		row.AssignToUser = &u.ID
+	}
+	return row
+}
+
+func (c *compiler) configs(specs []ConfigSpec) {
+	m := &c.rules.configs
+	*m = matcher{
+		departments: map[model.DepartmentID]*Config{},
+		hospitals:   map[model.HospitalID]*Config{},
+		builtIn:     (&ConfigSpec{Name: builtInName}).config(nil, 0),
+		byID:        map[model.SLAConfigID]*Config{},
+	}
+	for i := range specs {
+		s := &specs[i]
+		row := c.configRow(fmt.Sprintf("sla[%d]", i), s)
+		cfg := s.config(&row.ID, c.rules.Revision)
+		c.rules.rows = append(c.rules.rows, row)
+		m.byID[row.ID] = cfg
+		switch {
+		case !row.IsActive:
+		case row.DepartmentID != nil:
+			m.departments[*row.DepartmentID] = cfg
+		case row.HospitalID != nil:
+			m.hospitals[*row.HospitalID] = cfg
+		default:
+			m.global = cfg
+		}
+	}
+}
+
+// configRow fills the domain's own fields. Where they can't hold what the
+// document says they hold the nearest: of several reminders the last before due.
+func (c *compiler) configRow(at string, s *ConfigSpec) model.SLAConfig {
+	row := model.SLAConfig{
+		ID: policyID[model.SLAConfig](c, "sla", s.Name), Revision: c.rules.Revision, Name: s.Name,
+		CriticalHours: orInt(s.CriticalHours, builtInCritical),
+		HighHours:     orInt(s.HighHours, builtInHigh),
+		MediumHours:   orInt(s.MediumHours, builtInMedium),
+		LowHours:      orInt(s.LowHours, builtInLow),
+		AutoEscalate:  orTrue(s.AutoEscalate), IsActive: orTrue(s.IsActive),
+		EscalationDelayHours: orInt(s.EscalationDelayHours, builtInEscalation),
+	}
+	if hs := s.reminders(); len(hs) > 0 {
+		row.ReminderHoursBefore = hs[len(hs)-1]
+	}
+	row.HospitalID, row.DepartmentID = c.places(at, s.Hospital, s.Department)
+	spec, err := json.Marshal(s)
+	if err != nil {
+		c.add(at, "format", "must be a config that JSON can hold")
+	}
+	row.Spec = model.Of(json.RawMessage(spec))
+	return row
+}
+
+// places resolves a scope's hospital and department, nil where not named.
+func (c *compiler) places(at, hospital, department string) (*model.HospitalID, *model.DepartmentID) {
+	if hospital == "" {
+		return nil, nil
+	}
+	row, ok := c.rules.dir.index.hospitals[nameKey{name: hospital}]
+	if !ok {
+		c.add(at+".hospital", "unknown", "no hospital has the code %q", hospital)
+		return nil, nil
+	}
+	if department == "" {
+		return &row.ID, nil
+	}
+	return &row.ID, c.department(at+".department", hospital, row.ID, department)
+}
+
+func (c *compiler) department(at, code string, h model.HospitalID, department string) *model.DepartmentID {
+	row, ok := c.rules.dir.index.departments[nameKey{hospital: h, name: department}]
+	if !ok {
+		c.add(at, "unknown", "no department of %s has the code %q", code, department)
+		return nil
+	}
+	return &row.ID
+}
+
+// policyID makes the id of a named part of a revision; the second of one name
+// gets another.
+func policyID[T any](c *compiler, kind, name string) model.ID[T] {
+	part := fmt.Sprintf("%s/%q", kind, name)
+	c.named[part]++
+	space := uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://github.com/pxactions/px/policy"))
+	return model.ID[T]{UUID: uuid.NewSHA1(space, fmt.Appendf(nil, "%d/%s/%d", c.rules.Revision, part, c.named[part]))}
+}
+
+func compareRules(a, b *model.RoutingRule) int {
+	return cmp.Or(cmp.Compare(b.Priority, a.Priority), strings.Compare(a.Name, b.Name), slices.Compare(a.ID.UUID[:], b.ID.UUID[:]))
+}
