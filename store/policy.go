@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+
+	"github.com/uptrace/bun"
+
+	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/sla"
+)
+
+// ApplyPolicy makes a policy the active one, as a new revision. A policy equal
+// to the active one changes nothing: its revision is returned with false.
+// Running actions keep the revision they were made under. Codes that the
+// directory does not have are model.FieldErrors.
+func (s *Store) ApplyPolicy(ctx context.Context, p *sla.Policy, by, note string) (revision int64, changed bool, err error) {
+	doc, err := json.Marshal(p)
+	if err != nil {
+		return 0, false, fmt.Errorf("write the policy as JSON: %w", err)
+	}
+	sum := sha256.Sum256(doc)
+	err = s.inTx(ctx, func(ctx context.Context, tx bun.Tx, st txState) error {
+		// One at a time, so that the highest revision is also the last applied.
+		if _, err := tx.ExecContext(ctx, "LOCK TABLE policy_revisions IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+			return fmt.Errorf("wait for other policy changes: %w", err)
+		}
+		var active model.PolicyRevision
+		err := tx.NewSelect().Model(&active).OrderExpr("revision DESC").Limit(1).Scan(ctx)
+		if err != nil && !isNotFound(mapErr(err)) {
+			return fmt.Errorf("read the active policy: %w", err)
+		}
+		if active.Revision > 0 && string(active.SHA256) == string(sum[:]) {
+			revision, changed = active.Revision, false
+			return nil
+		}
+		revision, changed = active.Revision+1, true
+		rules, err := sla.Compile(p, revision, st.Dir)
+		if err != nil {
+			return err
+		}
+		row := model.PolicyRevision{
+			Revision: revision, Document: model.Of(json.RawMessage(doc)), SHA256: sum[:],
+			Note: note, CreatedBy: by, CreatedAt: second(st.Now.Domain),
+		}
+		if _, err := tx.NewInsert().Model(&row).Exec(ctx); err != nil {
+			return fmt.Errorf("write policy revision %d: %w", revision, err)
+		}
+		return materialise(ctx, tx, st, rules)
+	})
+	return revision, changed, err
+}
+
+// materialise writes a revision's SLA configs and routing rules as rows and
+// takes those of the revision before out of service.
+func materialise(ctx context.Context, tx bun.Tx, st txState, rules *sla.Rules) error {
+	now := second(st.Now.Domain)
+	for _, table := range []string{"sla_configs", "routing_rules"} {
+		if _, err := tx.NewRaw("UPDATE ? SET is_active = false, updated_at = ? WHERE is_active", bun.Ident(table), now).Exec(ctx); err != nil {
+			return fmt.Errorf("retire %s: %w", table, err)
+		}
+	}
+	configs, routes := rules.Rows()
+	for i := range configs {
+		configs[i].CreatedAt, configs[i].UpdatedAt = now, now
+	}
+	for i := range routes {
+		routes[i].CreatedAt, routes[i].UpdatedAt = now, now
+	}
+	if err := insert(ctx, tx, "SLA configs", configs); err != nil {
+		return err
+	}
+	return insert(ctx, tx, "routing rules", routes)
+}
+
+// Policy returns a policy revision; 0 means the active one. With no revision
+// yet it is the empty policy: the built-in rules.
+func (s *Store) Policy(ctx context.Context, revision int64) (*sla.Policy, model.PolicyRevision, error) {
+	var row model.PolicyRevision
+	q := s.db.NewSelect().Model(&row).OrderExpr("revision DESC").Limit(1)
+	if revision != 0 {
+		q = q.Where("revision = ?", revision)
+	}
+	err := mapErr(q.Scan(ctx))
+	if isNotFound(err) && revision == 0 {
+		return &sla.Policy{}, row, nil
+	}
+	if err != nil {
+		return nil, row, fmt.Errorf("policy revision %d: %w", revision, err)
+	}
+	var p sla.Policy
+	if err := json.Unmarshal(row.Document.V, &p); err != nil {
+		return nil, row, fmt.Errorf("read policy revision %d: %w", row.Revision, err)
+	}
+	return &p, row, nil
+}

@@ -1,0 +1,288 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/sla"
+)
+
+const (
+	defaultPage = 50
+	maxPage     = 200
+)
+
+// ActionFilter says which actions are meant. The zero value is all but the
+// restricted ones, newest first.
+type ActionFilter struct {
+	Hospital          model.HospitalID   // zero: every one
+	Department        model.DepartmentID // zero: every one
+	Statuses          []model.Status     // empty: every one
+	Severity          model.Severity     // empty: every one
+	Source            model.SourceType   // empty: every one
+	Assignee          model.UserID       // zero: everybody
+	Unassigned        bool               // only those that nobody owns
+	Overdue           bool               // only those that are overdue
+	Escalated         int                // only those with at least this escalation level
+	RefPrefix         string             // how the ref begins, in any case; empty: any
+	IncludeRestricted bool               // also restricted ones: for readers who may see them
+	After             string             // ActionPage.Next of the page before; empty: from the beginning
+	Limit             int                // 0: 50; at most 200
+}
+
+// ActionPage is one page of actions, newest first, without their long texts.
+type ActionPage struct {
+	Actions []model.Action
+	Next    string         // where the next page begins; empty: this is the last
+	Dir     *sla.Directory // names of the people and places in it
+	Now     model.Now      // when it was read
+}
+
+// Actions lists actions. A page that begins elsewhere than a Next says is
+// model.FieldErrors.
+func (s *Store) Actions(ctx context.Context, f ActionFilter) (ActionPage, error) {
+	after, err := readCursor(f.After)
+	if err != nil {
+		return ActionPage{}, err
+	}
+	if f.Limit <= 0 {
+		f.Limit = defaultPage
+	}
+	f.Limit = min(f.Limit, maxPage)
+	var page ActionPage
+	err = s.inSnapshot(ctx, func(ctx context.Context, tx bun.Tx, st txState) error {
+		page = ActionPage{Dir: st.Dir, Now: st.Now}
+		q := f.where(tx.NewSelect().Model(&page.Actions)).ExcludeColumn("description", "metadata", "action_plan", "outcome", "root_cause").
+			OrderExpr("a.created_at DESC, a.id DESC").Limit(int64(f.Limit + 1))
+		if after.ID != "" {
+			q = q.Where("(a.created_at, a.id) < (?::timestamptz, ?::uuid)", after.At, after.ID)
+		}
+		if err := q.Scan(ctx); err != nil {
+			return fmt.Errorf("list actions: %w", err)
+		}
+		return nil
+	})
+	if len(page.Actions) > f.Limit {
+		page.Actions = page.Actions[:f.Limit]
+		last := page.Actions[f.Limit-1]
+		page.Next = cursor(Keyset{At: last.CreatedAt, ID: last.ID.String()})
+	}
+	return page, err
+}
+
+func (f *ActionFilter) where(q *bun.SelectQuery) *bun.SelectQuery {
+	only := func(on bool, clause string, args ...any) {
+		if on {
+			q = q.Where(clause, args...)
+		}
+	}
+	only(!f.Hospital.IsZero(), "a.hospital_id = ?", f.Hospital)
+	only(!f.Department.IsZero(), "a.department_id = ?", f.Department)
+	only(len(f.Statuses) == 1, "a.status = ?", first(f.Statuses))
+	only(len(f.Statuses) > 1, "a.status IN (?)", bun.List(f.Statuses))
+	only(f.Severity != "", "a.severity = ?", f.Severity)
+	only(f.Source != "", "a.source_type = ?", f.Source)
+	only(!f.Assignee.IsZero(), "a.assigned_to = ?", f.Assignee)
+	only(f.Unassigned, "a.assigned_to IS NULL")
+	only(f.Overdue, "a.is_overdue")
+	only(f.Escalated > 0, "a.escalation_level >= ?", f.Escalated)
+	only(f.RefPrefix != "", `a.ref LIKE ? || '%'`, likeLiteral(strings.ToUpper(f.RefPrefix)))
+	only(!f.IncludeRestricted, "NOT a.restricted")
+	return q
+}
+
+// likeLiteral makes a pattern of LIKE that means the string itself.
+func likeLiteral(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
+}
+
+func first[T any](vs []T) T {
+	if len(vs) == 0 {
+		var zero T
+		return zero
+	}
+	return vs[0]
+}
+
+// cursor writes a keyset so that callers do not count on what is in it.
+func cursor(k Keyset) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(k.At.UTC().Format(time.RFC3339Nano) + " " + k.ID))
+}
+
+func readCursor(c string) (Keyset, error) {
+	if c == "" {
+		return Keyset{}, nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(c)
+	at, id, _ := strings.Cut(string(raw), " ")
+	when, timeErr := time.Parse(time.RFC3339Nano, at)
+	key, idErr := uuid.Parse(id)
+	if err != nil || timeErr != nil || idErr != nil {
+		return Keyset{}, model.FieldErrors{{Field: "after", Code: "format", Want: "what the page before gave as next"}}
+	}
+	return Keyset{At: when, ID: key.String()}, nil
+}
+
+// ActionByRef returns one action, whole, by its ref in any case or by its id;
+// model.ErrNotFound when there is none. Whether a reader may see a restricted
+// one is the caller's to decide.
+func (s *Store) ActionByRef(ctx context.Context, ref string) (*model.Action, error) {
+	var a model.Action
+	q := s.db.NewSelect().Model(&a)
+	if id, err := model.ParseID[model.Action](ref); err == nil {
+		q = q.Where("a.id = ?", id)
+	} else {
+		q = q.Where("a.ref = ?", strings.ToUpper(ref))
+	}
+	if err := mapErr(q.Scan(ctx)); err != nil {
+		return nil, fmt.Errorf("action %q: %w", clip(ref), err)
+	}
+	return &a, nil
+}
+
+// clip keeps an error short whatever a caller asked for.
+func clip(s string) string {
+	const most = 40
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}
+
+// StoryOptions says how much of a story is wanted.
+type StoryOptions struct {
+	Words bool // also the patients' words: title and text of the feedback
+}
+
+// Story is all that is known of one action.
+type Story struct {
+	Action   model.Action
+	Logs     []model.ActionLog     // in their order, with their words; words that were erased are ""
+	Events   []model.DeadlineEvent // in the order of their taking
+	Messages []model.Message       // in the order of their making
+	Feedback []model.Feedback      // made or merged into it, oldest first; never what was sent as such (Raw)
+	Upcoming []sla.PlannedEvent    // what comes next, soonest first
+	Dir      *sla.Directory        // names of the people and places in it
+	Now      model.Now             // when it was read
+}
+
+// Story reads an action's story under one snapshot; model.ErrNotFound when
+// there is no such action.
+func (s *Store) Story(ctx context.Context, id model.ActionID, o StoryOptions) (Story, error) {
+	var story Story
+	err := s.inSnapshot(ctx, func(ctx context.Context, tx bun.Tx, st txState) error {
+		story = Story{Dir: st.Dir, Now: st.Now}
+		if err := tx.NewSelect().Model(&story.Action).Where("id = ?", id).Scan(ctx); err != nil {
+			return fmt.Errorf("load the action: %w", err)
+		}
+		if err := story.read(ctx, tx, o); err != nil {
+			return err
+		}
+		cfg, err := s.pinned(ctx, tx, st, &story.Action)
+		if err != nil {
+			return err
+		}
+		story.Upcoming = sla.Upcoming(sla.Case{Action: story.Action, Events: story.Events, Config: cfg, Dir: st.Dir})
+		return nil
+	})
+	if err != nil {
+		return Story{}, fmt.Errorf("story of action %s: %w", id, err)
+	}
+	return story, nil
+}
+
+// read fills in the rows that belong to the action.
+func (y *Story) read(ctx context.Context, tx bun.Tx, o StoryOptions) error {
+	id := y.Action.ID
+	var logs []struct {
+		model.ActionLog `bun:",extend"`
+		Words           *string
+	}
+	err := tx.NewSelect().Model(&logs).ColumnExpr("l.*, lt.words").Join("LEFT JOIN log_texts AS lt ON lt.log_id = l.id").
+		Where("l.action_id = ?", id).OrderExpr("l.seq").Scan(ctx)
+	if err != nil {
+		return fmt.Errorf("load its log: %w", err)
+	}
+	for _, l := range logs {
+		l.Text = deref(l.Words)
+		y.Logs = append(y.Logs, l.ActionLog)
+	}
+	if err := tx.NewSelect().Model(&y.Events).Where("action_id = ?", id).OrderExpr("fired, planned, id").Scan(ctx); err != nil {
+		return fmt.Errorf("load its deadline events: %w", err)
+	}
+	if err := tx.NewSelect().Model(&y.Messages).Where("action_id = ?", id).OrderExpr("created_at, id").Scan(ctx); err != nil {
+		return fmt.Errorf("load its messages: %w", err)
+	}
+	hidden := []string{"raw", "metadata", "content_hash", "subject_key"}
+	if !o.Words {
+		hidden = append(hidden, "title", "text")
+	}
+	err = tx.NewSelect().Model(&y.Feedback).ExcludeColumn(hidden...).Where("action_id = ?", id).OrderExpr("created_at, id").Scan(ctx)
+	if err != nil {
+		return fmt.Errorf("load its feedback: %w", err)
+	}
+	return nil
+}
+
+// Unowned reports whether a live action has nobody to own it, or an owner who is
+// no longer active.
+func (s *Store) Unowned(ctx context.Context) (bool, error) {
+	var unowned bool
+	err := s.db.NewRaw(`SELECT EXISTS (SELECT 1 FROM actions WHERE assigned_to IS NULL AND status NOT IN ('closed', 'cancelled'))
+		OR EXISTS (SELECT 1 FROM users u JOIN actions a ON a.assigned_to = u.id WHERE NOT u.active AND a.status NOT IN ('closed', 'cancelled'))`).Scan(ctx, &unowned)
+	return unowned, mapErr(err)
+}
+
+// Counts is how much of the ledger is in each state that operators watch.
+type Counts struct {
+	Live            int64 // actions neither closed nor cancelled
+	Overdue         int64 // live and overdue
+	Escalated       int64 // live, with a stage of escalation taken
+	Unassigned      int64 // live, with nobody to own them
+	Late            int64 // actions whose next event is past by more than the grace
+	Unarmed         int64 // actions whose next job the queue has not heard of, the grace being over
+	Undecided       int64 // feedback
+	Quarantined     int64 // feedback
+	MessagesOpen    int64 // on their way
+	MessagesFailed  int64 // given up
+	UndecidedOldest int64 // seconds (domain time) since the oldest undecided feedback was accepted; 0: none
+}
+
+// Counts counts, in one query that reads live rows only.
+func (s *Store) Counts(ctx context.Context) (Counts, error) {
+	var n Counts
+	err := s.db.NewRaw(`WITH now AS (
+			SELECT machine, virtual_epoch + (machine - real_epoch) * speed AS domain, speed
+			FROM clock, (SELECT clock_timestamp() AS machine) m)
+		SELECT a.*, f.*, m.*,
+			(SELECT count(*) FROM actions WHERE next_at < now.domain - ?0 * now.speed * interval '1 second') AS late,
+			(SELECT count(*) FROM actions WHERE next_at IS NOT NULL AND armed_gen < gen AND arm_after < now.machine) AS unarmed,
+			(SELECT count(*) FROM feedback WHERE decision = 'quarantined') AS quarantined,
+			(SELECT count(*) FROM messages WHERE state = 'failed') AS messages_failed,
+			(SELECT count(*) FROM messages WHERE state IN ('pending', 'sending')) AS messages_open
+		FROM now,
+			(SELECT count(*) AS live, count(*) FILTER (WHERE is_overdue) AS overdue,
+				count(*) FILTER (WHERE escalation_level > 0) AS escalated, count(*) FILTER (WHERE assigned_to IS NULL) AS unassigned
+				FROM actions WHERE status NOT IN ('closed', 'cancelled')) a,
+			(SELECT count(*) AS undecided, min(created_at) AS oldest FROM feedback WHERE decision IS NULL) f,
+			LATERAL (SELECT coalesce(greatest(0, extract(epoch FROM now.domain - f.oldest)), 0)::bigint AS undecided_oldest) m`,
+		s.grace.Seconds()).Scan(ctx, &n)
+	if err != nil {
+		return Counts{}, mapErr(fmt.Errorf("count the ledger: %w", err))
+	}
+	return n, nil
+}
+
+// inSnapshot is inTx for readers: every statement sees the same instant, and
+// nothing is locked or written.
+func (s *Store) inSnapshot(ctx context.Context, fn func(ctx context.Context, tx bun.Tx, st txState) error) error {
+	return s.inTxAs(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, fn)
+}

@@ -1,0 +1,150 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+
+	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/sla"
+)
+
+// Options tunes a Store. The zero value is good for tests.
+type Options struct {
+	PoolSize int           // connections at most; 0: 16
+	Grace    time.Duration // machine time before a sweep may take or arm what a worker should; 0: 5 s
+	// ClaimLease is how long (machine time) a claimed message stays with its
+	// claimant; afterwards another may take it under the same key. 0: 90 s.
+	ClaimLease time.Duration
+}
+
+// Store reads and writes the program's PostgreSQL database.
+type Store struct {
+	db         *bun.DB
+	grace      time.Duration
+	claimLease time.Duration
+	rules      *rulesCache
+}
+
+// Open prepares a store on a PostgreSQL URL. It does not connect: Ping does.
+func Open(databaseURL string, o Options) (*Store, error) {
+	cfg, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		// pgx puts the URL, password included, into its error.
+		return nil, fmt.Errorf("database URL is not a PostgreSQL URL such as postgres://user@host/db")
+	}
+	// bun writes arguments into the SQL text, so prepared statements are
+	// wasted; the simple protocol also works behind PgBouncer.
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = 5 * time.Second
+	}
+	if o.PoolSize <= 0 {
+		o.PoolSize = 16
+	}
+	if o.Grace <= 0 {
+		o.Grace = 5 * time.Second
+	}
+	if o.ClaimLease <= 0 {
+		o.ClaimLease = 90 * time.Second
+	}
+	pool := stdlib.OpenDB(*cfg)
+	pool.SetMaxOpenConns(o.PoolSize)
+	pool.SetMaxIdleConns(o.PoolSize)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	// An old worker must live with a newer schema's extra columns.
+	db := bun.NewDB(pool, pgdialect.New(), bun.WithDiscardUnknownColumns())
+	return &Store{db: db, grace: o.Grace, claimLease: o.ClaimLease, rules: newRulesCache()}, nil
+}
+
+// DB is the underlying database, for migrations and tests.
+func (s *Store) DB() *bun.DB { return s.db }
+
+// ClaimLease is how long (machine time) a claimed message stays with its claimant.
+func (s *Store) ClaimLease() time.Duration { return s.claimLease }
+
+// Close closes every connection.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Ping reports whether the database answers: nil or ErrUnavailable.
+func (s *Store) Ping(ctx context.Context) error {
+	return mapErr(s.db.PingContext(ctx))
+}
+
+// Now reads both clocks.
+func (s *Store) Now(ctx context.Context) (model.Now, error) {
+	st, err := readState(ctx, s.db)
+	return st.now(), mapErr(err)
+}
+
+// SetClock makes domain time start at virtual and run at speed from now on.
+// For demos and tests; production keeps speed 1.
+func (s *Store) SetClock(ctx context.Context, virtual time.Time, speed float64) error {
+	_, err := s.db.NewRaw(`UPDATE clock SET real_epoch = clock_timestamp(), virtual_epoch = ?, speed = ?`, virtual.UTC(), speed).Exec(ctx)
+	return mapErr(err)
+}
+
+// txState is what every transaction reads first: one reading of the clock, and
+// the rules that are active at it.
+type txState struct {
+	Now   model.Now
+	Rules *sla.Rules
+	Dir   *sla.Directory
+}
+
+// stateRow is that first query's answer.
+type stateRow struct {
+	Machine      time.Time
+	RealEpoch    time.Time
+	VirtualEpoch time.Time
+	Speed        float64
+	Directory    int64
+	Revision     int64
+}
+
+func (r stateRow) now() model.Now {
+	c := model.Clock{RealEpoch: r.RealEpoch, VirtualEpoch: r.VirtualEpoch, Speed: r.Speed}
+	return model.Now{Machine: r.Machine.UTC(), Domain: c.Virtual(r.Machine.UTC()), Clock: c}
+}
+
+func readState(ctx context.Context, db bun.IDB) (stateRow, error) {
+	var r stateRow
+	err := db.NewRaw(`SELECT clock_timestamp() AS machine, c.real_epoch, c.virtual_epoch, c.speed,
+		(SELECT version FROM directory_version) AS directory,
+		(SELECT coalesce(max(revision), 0) FROM policy_revisions) AS revision
+		FROM clock c`).Scan(ctx, &r)
+	return r, err
+}
+
+// inTx runs fn in one transaction under one reading of the clock.
+func (s *Store) inTx(ctx context.Context, fn func(ctx context.Context, tx bun.Tx, st txState) error) error {
+	return s.inTxAs(ctx, &sql.TxOptions{}, fn)
+}
+
+func (s *Store) inTxAs(ctx context.Context, o *sql.TxOptions, fn func(ctx context.Context, tx bun.Tx, st txState) error) error {
+	err := s.db.RunInTx(ctx, o, func(ctx context.Context, tx bun.Tx) error {
+		r, err := readState(ctx, tx)
+		if err != nil {
+			return err
+		}
+		dir, err := s.rules.directory(ctx, tx, r.Directory)
+		if err != nil {
+			return err
+		}
+		rules, err := s.rules.revision(ctx, tx, r.Revision, dir)
+		if err != nil {
+			return err
+		}
+		return fn(ctx, tx, txState{Now: r.now(), Rules: rules, Dir: dir})
+	})
+	return mapErr(err)
+}
+
+// second truncates a domain instant to the whole second that is stored.
+func second(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
