@@ -1,0 +1,231 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/pxactions/px/model"
+)
+
+// WebhookSettings is how webhooks are called.
+type WebhookSettings struct {
+	// Secret signs for recipients without one of their own: whsec_ and base64. Several, separated by
+	// spaces, sign side by side while one replaces another. Empty: such recipients fail (no_secret).
+	Secret string
+	// Allow names what may be reached besides public addresses over https: CIDRs, addresses, host names.
+	// Only these may be called over plain http. Empty: nothing inside.
+	Allow []string
+	// Timeout bounds a whole call. Zero: 10 s.
+	Timeout time.Duration
+}
+
+const (
+	webhookTimeout  = 10 * time.Second
+	webhookType     = "px.message"
+	maxAnswerBytes  = 4 << 10  // of a response that is read, so that its connection can be used again
+	maxAnswerHeader = 16 << 10 // of a response that is accepted at all
+)
+
+// Webhook posts letters as JSON, signed as Standard Webhooks says. It follows
+// no redirect, uses no proxy and reaches no address inside unless told so.
+type Webhook struct {
+	now     func() time.Time
+	signers []*standardwebhooks.Webhook
+	timeout time.Duration
+	https   *http.Client // public addresses and those allowed
+	plain   *http.Client // allowed addresses only
+}
+
+// webhookPayload is the body. It is the same, byte for byte, at every try.
+type webhookPayload struct {
+	Type      string             `json:"type"`
+	ID        string             `json:"id"`
+	Timestamp time.Time          `json:"timestamp"` // domain time
+	Reason    model.Reason       `json:"reason"`
+	Also      []model.Reason     `json:"also,omitempty"`
+	ActionID  model.ActionID     `json:"action_id"`
+	Recipient model.UserID       `json:"recipient_id"`
+	Facts     model.MessageFacts `json:"facts"`
+	Link      string             `json:"link,omitempty"`
+}
+
+func newWebhook(s Settings, faults *model.FieldErrors) *Webhook {
+	signers, ok := parseSecrets(s.Webhook.Secret)
+	if !ok {
+		faults.Add("webhook.secret", "format", "must be whsec_ followed by 24 to 64 bytes in base64; several are separated by spaces")
+	}
+	timeout := s.Webhook.Timeout
+	if timeout < 0 {
+		faults.Add("webhook.timeout", "range", "must not be negative")
+	}
+	if timeout <= 0 {
+		timeout = webhookTimeout
+	}
+	g := newGuard(s.Webhook.Allow, faults)
+	client := func(public bool) *http.Client {
+		return &http.Client{
+			Transport: &http.Transport{
+				DialContext:            g.dial(timeout, public),
+				TLSClientConfig:        &tls.Config{RootCAs: s.RootCAs, MinVersion: tls.VersionTLS12},
+				TLSHandshakeTimeout:    timeout,
+				ForceAttemptHTTP2:      true,
+				DisableCompression:     true,
+				MaxIdleConns:           64,
+				MaxIdleConnsPerHost:    4,
+				IdleConnTimeout:        30 * time.Second,
+				MaxResponseHeaderBytes: maxAnswerHeader,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
+	}
+	return &Webhook{now: s.Now, signers: signers, timeout: timeout, https: client(true), plain: client(false)}
+}
+
+// Send posts the letter once.
+func (w *Webhook) Send(ctx context.Context, l Letter) (Receipt, error) {
+	if err := l.check(); err != nil {
+		return Receipt{}, err
+	}
+	client, target, sendErr := w.target(l.Recipient.WebhookURL)
+	if sendErr != nil {
+		return Receipt{}, sendErr
+	}
+	try, cancel := context.WithTimeout(ctx, w.timeout)
+	defer cancel()
+	req, sendErr := w.request(try, target, l)
+	if sendErr != nil {
+		return Receipt{}, sendErr
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return Receipt{}, fault(ctx, err)
+	}
+	// What the receiver says besides the status does not matter, nor does a fault in reading it.
+	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswerBytes)
+	_ = resp.Body.Close()
+	return answered(resp, w.now())
+}
+
+// target picks the client for an address that a directory's editor typed.
+func (w *Webhook) target(raw string) (*http.Client, string, *SendError) {
+	if raw == "" {
+		return nil, "", permanent("no_webhook_url")
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.User != nil {
+		return nil, "", permanent("bad_webhook_url")
+	}
+	switch u.Scheme {
+	case "https":
+		return w.https, u.String(), nil
+	case "http":
+		return w.plain, u.String(), nil
+	default:
+		return nil, "", permanent("bad_webhook_url")
+	}
+}
+
+func (w *Webhook) request(ctx context.Context, target string, l Letter) (*http.Request, *SendError) {
+	signers := w.signers
+	if l.Recipient.WebhookSecret != "" {
+		var ok bool
+		if signers, ok = parseSecrets(l.Recipient.WebhookSecret); !ok {
+			return nil, permanent("bad_secret")
+		}
+	}
+	if len(signers) == 0 {
+		return nil, permanent("no_secret")
+	}
+	body, err := json.Marshal(webhookPayload{
+		Type: webhookType, ID: l.Key, Timestamp: l.WrittenAt.UTC(), Reason: l.Reason, Also: l.Also,
+		ActionID: l.ActionID, Recipient: l.Recipient.ID, Facts: l.Facts, Link: l.Link,
+	})
+	if err != nil {
+		return nil, permanent("bad_facts")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, permanent("bad_webhook_url")
+	}
+	now := w.now()
+	signatures := make([]string, len(signers))
+	for i, s := range signers {
+		if signatures[i], err = s.Sign(l.Key, now, body); err != nil {
+			return nil, permanent("bad_secret")
+		}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "px")
+	req.Header.Set(standardwebhooks.HeaderWebhookID, l.Key)
+	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
+	req.Header.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
+	return req, nil
+}
+
+// answered reads a status: 2xx took it; a redirect or 4xx will not change, save
+// 408, 425 and 429; all else may.
+func answered(resp *http.Response, now time.Time) (Receipt, error) {
+	code := "http_" + strconv.Itoa(resp.StatusCode)
+	switch s := resp.StatusCode; {
+	case s >= 200 && s < 300:
+		return Receipt{ProviderRef: code}, nil
+	case s == http.StatusRequestTimeout, s == http.StatusTooEarly, s == http.StatusTooManyRequests:
+	case s >= 300 && s < 500:
+		return Receipt{}, permanent(code)
+	}
+	return Receipt{}, &SendError{Code: code, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now)}
+}
+
+// retryAfter reads both forms of the header; zero for none, the past or nonsense.
+func retryAfter(v string, now time.Time) time.Duration {
+	if s, err := strconv.ParseInt(v, 10, 64); err == nil {
+		return time.Duration(min(max(s, 0), int64(maxRetryAfter/time.Second))) * time.Second
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return min(max(at.Sub(now), 0), maxRetryAfter)
+	}
+	return 0
+}
+
+// parseSecrets reads secrets separated by spaces; none for "".
+func parseSecrets(all string) ([]*standardwebhooks.Webhook, bool) {
+	fields := strings.Fields(all)
+	signers := make([]*standardwebhooks.Webhook, len(fields))
+	for i, f := range fields {
+		if !secretFits(f) {
+			return nil, false
+		}
+		s, err := standardwebhooks.NewWebhook(f)
+		if err != nil {
+			return nil, false
+		}
+		signers[i] = s
+	}
+	return signers, true
+}
+
+func (w *Webhook) close() {
+	w.https.CloseIdleConnections()
+	w.plain.CloseIdleConnections()
+}
+
+// secretFits keeps out keys too short to sign with.
+func secretFits(secret string) bool {
+	encoded, ok := strings.CutPrefix(secret, "whsec_")
+	if !ok {
+		return false
+	}
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	return err == nil && len(key) >= 24 && len(key) <= 64
+}
