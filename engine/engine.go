@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/pxactions/px/internal/metrics"
+	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/notify"
+	"github.com/pxactions/px/store"
+	"github.com/pxactions/px/tasks"
+)
+
+// Queue hears of effects. *tasks.Queue is the one; a process that has none
+// (an operator's command) leaves them to the sweeps.
+type Queue interface {
+	// Enqueue hands effects over and returns which arms the queue now has.
+	Enqueue(ctx context.Context, e tasks.Effects) ([]tasks.Arm, error)
+}
+
+// Options is what an engine is made of.
+type Options struct {
+	Store      *store.Store
+	Queue      Queue            // nil: effects are left to the sweeps
+	Notify     *notify.Router   // nil: this process delivers nothing
+	Metrics    *metrics.Metrics // nil: counted and not shown
+	Log        zerolog.Logger
+	SubjectKey []byte // key of the hash of patient and visit numbers
+	LinkBase   string // URL of the pages, put before /actions/<ref> in messages
+}
+
+// Engine runs the use cases. It is safe for concurrent use; Close ends it.
+type Engine struct {
+	Options
+
+	decide  *batcher[model.FeedbackID, map[model.FeedbackID]store.Created]
+	fire    *batcher[store.DeadlineRef, map[store.DeadlineRef]store.FireResult]
+	deliver *batcher[store.MessageRef, map[store.MessageRef]*claim]
+	settle  *batcher[store.Settled, struct{}]
+
+	acceptGroup *batcher[model.Feedback, map[model.FeedbackID]*store.Accepted]
+}
+
+// Group sizes: a flush costs about one commit whatever its size, so waiting two
+// milliseconds for company pays from the second caller on.
+const (
+	groupMax     = 250
+	groupWait    = 2 * time.Millisecond
+	groupWriters = 2
+	groupTimeout = 30 * time.Second
+)
+
+// New starts an engine.
+func New(o Options) *Engine {
+	if o.Metrics == nil {
+		o.Metrics = metrics.New()
+	}
+	e := &Engine{Options: o}
+	group := batchOptions{max: groupMax, wait: groupWait, writers: groupWriters, timeout: groupTimeout}
+	e.decide = newBatcher(group, e.decideBatch)
+	e.fire = newBatcher(group, e.fireBatch)
+	e.deliver = newBatcher(group, e.claimBatch)
+	e.settle = newBatcher(group, e.settleBatch)
+	e.acceptGroup = newBatcher(group, e.acceptBatch)
+	return e
+}
+
+// Close waits for what is under way. Calls made afterwards are refused.
+func (e *Engine) Close() {
+	e.decide.close()
+	e.fire.close()
+	e.deliver.close()
+	e.settle.close()
+	e.acceptGroup.close()
+}
+
+// hand gives effects to the queue after a commit and notes what it has heard.
+// A failure loses nothing: the rows still say what is to be done, and a sweep
+// does it.
+func (e *Engine) hand(ctx context.Context, effects tasks.Effects) {
+	if e.Queue == nil || effects.Empty() {
+		return
+	}
+	armed, err := e.Queue.Enqueue(ctx, effects)
+	if err != nil {
+		e.Metrics.EnqueueFailures.Inc()
+		e.Log.Debug().Err(err).Msg("effects left to the sweep")
+	}
+	if err := e.Store.MarkArmed(ctx, armed); err != nil && !errors.Is(err, model.ErrUnavailable) {
+		e.Log.Error().Err(err).Msg("armed jobs not noted")
+	}
+}

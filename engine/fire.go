@@ -1,0 +1,38 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/store"
+)
+
+// Fire takes what is due of an action's plan, if ref is its current job and its
+// time has come.
+func (e *Engine) Fire(ctx context.Context, ref store.DeadlineRef) (store.FireResult, error) {
+	all, err := e.fire.do(ctx, ref)
+	if err != nil {
+		return store.FireResult{}, err
+	}
+	r, ok := all[ref]
+	if !ok { // another ref of the same action, with a newer gen, was in the batch
+		return store.FireResult{Ref: ref, Outcome: store.Stale}, nil
+	}
+	return r, r.Err
+}
+
+func (e *Engine) fireBatch(ctx context.Context, refs []store.DeadlineRef) (map[store.DeadlineRef]store.FireResult, error) {
+	results, effects, err := e.Store.Fire(ctx, refs)
+	e.hand(ctx, effects)
+	byRef := make(map[store.DeadlineRef]store.FireResult, len(results))
+	for _, r := range results {
+		byRef[r.Ref] = r
+		for i, ev := range r.Events {
+			e.Metrics.LatenessSeconds.WithLabelValues(string(ev.Kind)).Observe(r.Lates[i].Seconds())
+			if ev.Kind == model.EventEscalation && ev.Done == model.DoneUntargeted {
+				e.Metrics.Untargeted.Inc()
+			}
+		}
+	}
+	return byRef, err
+}

@@ -1,0 +1,47 @@
+package engine
+
+import (
+	"context"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/sla"
+	"github.com/pxactions/px/store"
+)
+
+// Move makes a person's move on an action: what is due is settled first, then
+// the move, then the new plan is armed. version is the version the person saw;
+// 0 means any. Errors: *model.TransitionError, model.FieldErrors,
+// model.ErrForbidden, model.ErrNotFound, model.ErrConflict,
+// model.ErrUnavailable.
+func (e *Engine) Move(ctx context.Context, id model.ActionID, version int64, req sla.MoveRequest) (*model.Action, error) {
+	if err := storable(req); err != nil {
+		return nil, err
+	}
+	results, effects, err := e.Store.Move(ctx, []store.Move{{ActionID: id, Version: version, Request: req}})
+	e.hand(ctx, effects)
+	if err == nil {
+		err = results[0].Err
+	}
+	if err != nil {
+		e.Metrics.Moves.WithLabelValues(string(req.Move), "refused").Inc()
+		return nil, err
+	}
+	e.Metrics.Moves.WithLabelValues(string(req.Move), "made").Inc()
+	e.Log.Info().Stringer("action", id).Str("move", string(req.Move)).Str("status", string(results[0].Action.Status)).Msg("action moved")
+	return &results[0].Action, nil
+}
+
+// storable refuses words that PostgreSQL cannot hold, naming the field.
+func storable(req sla.MoveRequest) error {
+	var faults model.FieldErrors
+	for _, f := range []struct{ name, words string }{
+		{"reason", req.Reason}, {"text", req.Text}, {"action_plan", req.ActionPlan}, {"outcome", req.Outcome},
+	} {
+		if strings.ContainsRune(f.words, 0) || !utf8.ValidString(f.words) {
+			faults.Add(f.name, "format", "must be UTF-8 text without NUL characters")
+		}
+	}
+	return faults.Err()
+}
