@@ -1,0 +1,183 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/pxactions/px/engine"
+	"github.com/pxactions/px/internal/metrics"
+	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/store"
+	"github.com/pxactions/px/tasks"
+)
+
+// slotLease is how long (machine time) a scheduler keeps a sweep to itself; it
+// renews before every batch, so a dead one is replaced after this.
+const slotLease = 15 * time.Second
+
+// slotTimeout bounds the taking and the giving back of a slot.
+const slotTimeout = 10 * time.Second
+
+// turnTimeout bounds one batch of a sweep.
+const turnTimeout = time.Minute
+
+// Sweep is one kind of healing: what is late is walked in batches.
+type Sweep struct {
+	Name string
+	// Turn does one bounded batch behind a keyset.
+	Turn func(context.Context, store.Keyset) (engine.Turn, error)
+}
+
+// sweeper runs one sweep.
+type sweeper struct {
+	Sweep
+	store   *store.Store
+	holder  string
+	metrics *metrics.Metrics
+	log     zerolog.Logger
+	away    bool // the last run ended with something unavailable: said once
+}
+
+// Run does what is late now: all of it, batch by batch. It returns how much was
+// healed. Another scheduler at the same sweep makes it return at once.
+func (s *sweeper) Run(ctx context.Context) (healed int, err error) {
+	mine, err := s.claim(ctx)
+	if err != nil || !mine {
+		return 0, err
+	}
+	defer func() {
+		fctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), slotTimeout)
+		defer cancel()
+		ferr := s.store.FinishSweep(fctx, s.Name, s.holder, healed)
+		if err == nil {
+			err = ferr
+		}
+	}()
+	var after store.Keyset
+	for ctx.Err() == nil {
+		t, err := s.turn(ctx, after)
+		healed += t.Healed
+		s.metrics.Healed.WithLabelValues(s.Name).Add(float64(t.Healed))
+		if err != nil || !t.More {
+			return healed, err
+		}
+		after = t.Next
+		if mine, err := s.claim(ctx); err != nil || !mine {
+			return healed, err
+		}
+	}
+	return healed, nil
+}
+
+// claim takes or renews the slot. It is bounded, because a connection to a
+// database that has died may answer nothing at all.
+func (s *sweeper) claim(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, slotTimeout)
+	defer cancel()
+	return s.store.ClaimSweep(ctx, s.Name, s.holder, slotLease)
+}
+
+func (s *sweeper) turn(ctx context.Context, after store.Keyset) (engine.Turn, error) {
+	ctx, cancel := context.WithTimeout(ctx, turnTimeout)
+	defer cancel()
+	return s.Turn(ctx, after)
+}
+
+// tick runs the sweep once and says what an operator should know: what it
+// healed, and once when something is away and once when it is back.
+func (s *sweeper) tick(ctx context.Context) {
+	start := time.Now()
+	healed, err := s.Run(ctx)
+	if healed > 0 {
+		s.log.Warn().Str("sweep", s.Name).Int("healed", healed).Int64("took_ms", time.Since(start).Milliseconds()).Msg("sweep healed")
+	}
+	away := errors.Is(err, model.ErrUnavailable)
+	switch {
+	case ctx.Err() != nil:
+		return
+	case away && !s.away:
+		s.log.Warn().Str("sweep", s.Name).Err(err).Msg("sweep waits: a service is away")
+	case !away && s.away:
+		s.log.Info().Str("sweep", s.Name).Msg("sweep goes on: the service is back")
+	case err != nil && !away:
+		s.log.Error().Str("sweep", s.Name).Err(err).Msg("sweep failed")
+	}
+	s.away = away
+}
+
+// loop ticks until the context ends.
+func (s *sweeper) loop(ctx context.Context, every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		s.tick(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// Sweeps lists the healing that needs no queue, and with a queue also what
+// hands over jobs that it has not heard of or has lost.
+func Sweeps(e *engine.Engine, q engine.Beater) []Sweep {
+	all := []Sweep{
+		{"feedback", e.HealFeedback},
+		{"deadlines", e.HealDeadlines},
+		{"messages", e.HealMessages},
+	}
+	if q == nil {
+		return all
+	}
+	all = append(all, Sweep{"unarmed", e.HealUnarmed})
+	for _, queue := range []string{tasks.QueueEscalation, tasks.QueueReminder} {
+		all = append(all, Sweep{"lost:" + queue, lost(e, q, queue)})
+	}
+	return all
+}
+
+// lost is the sweep that notices a queue which has forgotten its jobs and hands
+// all of them over again. The beat is remembered only when the walk is through,
+// so a scheduler that dies on the way leaves it to the next.
+func lost(e *engine.Engine, q engine.Beater, queue string) func(context.Context, store.Keyset) (engine.Turn, error) {
+	var beat store.Beat
+	return func(ctx context.Context, after store.Keyset) (engine.Turn, error) {
+		if after == (store.Keyset{}) {
+			gone, now, err := e.Lost(ctx, q, queue)
+			if err != nil {
+				return engine.Turn{}, err
+			}
+			if !gone {
+				return engine.Turn{}, e.Store.WriteBeat(ctx, queue, now)
+			}
+			beat = now
+			e.Log.Warn().Str("queue", queue).Msg("redis has lost its memory: arming every live action again")
+		}
+		t, err := e.ArmAgain(ctx, after)
+		if t.More {
+			breathe(ctx)
+		}
+		if err == nil && !t.More {
+			err = e.Store.WriteBeat(ctx, queue, beat)
+		}
+		return t, err
+	}
+}
+
+// armPause stands between two batches of arming everything again, so that it
+// never takes more than a few thousand jobs a second from the other work.
+const armPause = 100 * time.Millisecond
+
+// breathe waits for armPause, or until the context ends.
+func breathe(ctx context.Context) {
+	timer := time.NewTimer(armPause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
