@@ -1,0 +1,153 @@
+package producer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+)
+
+// body is what one request sends.
+type body struct {
+	single bool     // one object, answered as such
+	events [][]byte // JSON, or what should be
+	lines  []int    // of NDJSON: the line of each event, from 1
+}
+
+// readBody reads a request up to the limits, whole: nothing is accepted of a
+// request that is refused.
+func (p *Producer) readBody(w http.ResponseWriter, r *http.Request) (*body, *Problem) {
+	kind, problem := mediaType(r)
+	if problem != nil {
+		return nil, problem
+	}
+	tooLarge := newProblem(http.StatusRequestEntityTooLarge, codeTooLarge, "The request is too large", fmt.Sprintf("at most %d bytes; send several", p.MaxBody))
+	if r.ContentLength > p.MaxBody {
+		w.Header().Set("Connection", "close")
+		return nil, tooLarge
+	}
+	var buf bytes.Buffer
+	if r.ContentLength > 0 {
+		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, p.MaxBody)); err != nil {
+		var max *http.MaxBytesError
+		if errors.As(err, &max) {
+			return nil, tooLarge
+		}
+		return nil, newProblem(http.StatusBadRequest, codeBodyTruncated, "The request did not arrive whole", "")
+	}
+	raw := bytes.TrimPrefix(buf.Bytes(), []byte("\xef\xbb\xbf"))
+	if kind == ndjson {
+		return p.splitLines(raw)
+	}
+	trimmed := bytes.TrimLeft(raw, " \t\r\n")
+	switch {
+	case len(trimmed) == 0:
+		return nil, unreadable("the body is empty", 0)
+	case trimmed[0] == '[':
+		return p.splitArray(raw)
+	default:
+		return &body{single: true, events: [][]byte{raw}}, nil
+	}
+}
+
+const (
+	jsonType = "application/json"
+	ndjson   = "application/x-ndjson"
+)
+
+// mediaType says how a body is to be read.
+func mediaType(r *http.Request) (string, *Problem) {
+	wrong := newProblem(http.StatusUnsupportedMediaType, codeMediaType, "The request is of a type that is not read here",
+		"Content-Type: "+jsonType+" or "+ndjson+", in UTF-8 and not compressed")
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		return "", wrong
+	}
+	t, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || (params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8")) {
+		return "", wrong
+	}
+	switch t {
+	case jsonType:
+		return jsonType, nil
+	case ndjson, "application/ndjson", "application/jsonl":
+		return ndjson, nil
+	default:
+		return "", wrong
+	}
+}
+
+func unreadable(why string, offset int64) *Problem {
+	p := newProblem(http.StatusBadRequest, codeUnreadable, "The request cannot be read", why)
+	p.Offset = &offset
+	return p
+}
+
+func (p *Producer) tooMany() *Problem {
+	return newProblem(http.StatusRequestEntityTooLarge, codeTooMany, "The request has too many events", fmt.Sprintf("at most %d; send several", p.MaxItems))
+}
+
+// splitLines takes NDJSON apart; empty lines are no events. A line that cannot
+// be read fails alone, later.
+func (p *Producer) splitLines(raw []byte) (*body, *Problem) {
+	b := &body{}
+	n := 0
+	for line := range bytes.Lines(raw) {
+		n++
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		if len(b.events) == p.MaxItems {
+			return nil, p.tooMany()
+		}
+		b.events, b.lines = append(b.events, line), append(b.lines, n)
+	}
+	if len(b.events) == 0 {
+		return nil, unreadable("the body is empty", 0)
+	}
+	return b, nil
+}
+
+// splitArray takes a JSON array apart. One that cannot be read is refused
+// whole: nobody can say where its events end.
+func (p *Producer) splitArray(raw []byte) (*body, *Problem) {
+	b := &body{}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	_, _ = d.Token() // the bracket
+	for d.More() {
+		if len(b.events) == p.MaxItems {
+			return nil, p.tooMany()
+		}
+		var one json.RawMessage
+		if err := d.Decode(&one); err != nil {
+			return nil, badArray(raw)
+		}
+		b.events = append(b.events, one)
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, badArray(raw)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, unreadable("something stands behind the array", d.InputOffset())
+	}
+	if len(b.events) == 0 {
+		return nil, unreadable("the array is empty", d.InputOffset())
+	}
+	return b, nil
+}
+
+// badArray says where an array cannot be read. The decoder's own offsets are
+// off behind a comma, so the whole is looked at again.
+func badArray(raw []byte) *Problem {
+	var v json.RawMessage
+	var se *json.SyntaxError
+	if err := json.Unmarshal(raw, &v); errors.As(err, &se) && se.Offset < int64(len(raw)) {
+		return unreadable("not JSON: a character that does not belong there", se.Offset)
+	}
+	return unreadable("not JSON: it ends too early", int64(len(raw)))
+}

@@ -1,0 +1,112 @@
+// Package producer takes feedback in from other systems: over HTTP with API
+// keys, and from Go programs in the same process. Both end in the same use case:
+// validate, commit the row, enqueue. Package client is the way in for Go
+// programs elsewhere.
+package producer
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/pxactions/px/engine"
+)
+
+// The defaults of Options.
+const (
+	DefaultMaxBody  = 10 << 20
+	DefaultMaxItems = 10_000
+	DefaultKeyTTL   = 3 * time.Second
+)
+
+// Options is what the intake is made of. Only Engine is needed.
+type Options struct {
+	Engine   *engine.Engine
+	Log      zerolog.Logger
+	Version  string        // of the program, told in the API's description
+	MaxBody  int64         // bytes of one request; 0: 10 MiB
+	MaxItems int           // events of one request; 0: 10,000
+	KeyTTL   time.Duration // how long a key is remembered, so at most how long a revoked one still works; 0: 3 s
+}
+
+// Producer is the HTTP intake, an http.Handler. It is safe for concurrent use.
+type Producer struct {
+	Options
+	keys *keyring
+	http http.Handler
+}
+
+// New makes the intake.
+func New(o Options) (*Producer, error) {
+	if o.Engine == nil {
+		return nil, errors.New("producer: an engine is needed")
+	}
+	if o.MaxBody < 0 || o.MaxItems < 0 || o.KeyTTL < 0 {
+		return nil, errors.New("producer: limits are not below 0")
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = DefaultMaxBody
+	}
+	if o.MaxItems == 0 {
+		o.MaxItems = DefaultMaxItems
+	}
+	if o.KeyTTL == 0 {
+		o.KeyTTL = DefaultKeyTTL
+	}
+	p := &Producer{Options: o, keys: newKeyring(o.Engine.Store, o.KeyTTL, o.Log)}
+	mux, err := p.routes()
+	p.http = mux
+	return p, err
+}
+
+// ServeHTTP implements http.Handler.
+func (p *Producer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rec := &recorder{ResponseWriter: w}
+	defer func() {
+		if v := recover(); v != nil {
+			// The value may quote the request: the stack says where.
+			p.Log.Error().Str("route", r.Pattern).Bytes("stack", debug.Stack()).Msg("intake panicked")
+			if rec.status == 0 {
+				writeProblem(rec, newProblem(http.StatusInternalServerError, codeInternal, "Something went wrong here", ""))
+			}
+		}
+	}()
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	p.http.ServeHTTP(rec, r)
+}
+
+// recorder remembers the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// Accept takes events of a Go program in this process, with the checks and the
+// promises of the HTTP intake and without its keys: once it returns, every event
+// not refused is committed. There is one receipt per event, in order; see
+// engine.Receipt for the errors of refused ones.
+func Accept(ctx context.Context, e *engine.Engine, src engine.Source, events ...engine.Event) ([]engine.Receipt, error) {
+	return e.Accept(ctx, src, events)
+}

@@ -1,0 +1,89 @@
+package producer_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pxactions/px/engine"
+	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/store"
+)
+
+func TestQuarantineAndReplay(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	key := w.key(quarantining)
+	unmapped := `{"event_id":"q1","source_type":"complaint","hospital":"SITE-9","text":"Patientwort"}`
+	r := w.post(key, unmapped)
+	require.Equal(t, http.StatusAccepted, r.status, "%s", r.body)
+	it := r.item(t)
+	assert.Equal(t, "quarantined", it.Status)
+	assert.Equal(t, "quarantined", it.Decision)
+	assert.Equal(t, "unmapped:hospital", it.Reason)
+	assert.Empty(t, w.queue.ids())
+	again := w.post(key, unmapped).item(t)
+	assert.Equal(t, "duplicate", again.Status)
+	assert.Equal(t, it.ID, again.ID)
+
+	torn := w.do(http.MethodPost, "/v1/feedback", key, "application/x-ndjson", "{\"event_id\":\"q2\n"+`{"source_type":"complaint","hospital":"RUH","x\u0000":1}`).batch(t)
+	require.Equal(t, 2, torn.Quarantined, "%+v", torn)
+	assert.True(t, strings.HasPrefix(torn.Items[0].EventID, "sha256:"))
+	assert.Equal(t, "unreadable", torn.Items[0].Reason)
+	assert.Equal(t, "invalid:event_id,(a key that is not a name)", torn.Items[1].Reason)
+
+	done, err := w.engine.Replay(t.Context(), store.QuarantineFilter{})
+	require.NoError(t, err)
+	assert.Equal(t, engine.Replayed{Seen: 3, Still: 3}, done)
+
+	w.alias(w.RUH, "his", "SITE-9")
+	done, err = w.engine.Replay(t.Context(), store.QuarantineFilter{SourceSystem: "his"})
+	require.NoError(t, err)
+	assert.Equal(t, engine.Replayed{Seen: 3, Requeued: 1, Still: 2}, done)
+	id, err := model.ParseID[model.Feedback](it.ID)
+	require.NoError(t, err)
+	assert.Equal(t, []model.FeedbackID{id}, w.queue.ids())
+	row, err := w.store.Feedback(t.Context(), id)
+	require.NoError(t, err)
+	assert.Empty(t, row.Decision)
+	assert.Nil(t, row.Raw, "the words are in their columns now")
+	assert.Equal(t, "Patientwort", row.Text)
+	assert.Equal(t, w.RUH, *row.HospitalID)
+	got, err := w.engine.Decide(t.Context(), []model.FeedbackID{id})
+	require.NoError(t, err)
+	assert.Equal(t, model.DecisionCreated, got[0].Decision)
+	done, err = w.engine.Replay(t.Context(), store.QuarantineFilter{IDs: []model.FeedbackID{id}})
+	require.NoError(t, err)
+	assert.Zero(t, done.Seen)
+	assert.Equal(t, "created", w.post(key, unmapped).item(t).Decision, "the same content after the replay")
+	assert.NotContains(t, w.log.String(), "Patientwort")
+}
+
+func TestResendReplacesTheQuarantined(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	key := w.key(quarantining)
+	bad := w.post(key, `{"event_id":"q","source_type":"complaint","hospital":"RUH","severity":"bad"}`).item(t)
+	require.Equal(t, "quarantined", bad.Status)
+	worse := w.post(key, `{"event_id":"q","source_type":"complaint","hospital":"RUH","severity":"worse"}`).item(t)
+	require.Equal(t, "quarantined", worse.Status)
+	assert.Equal(t, bad.ID, worse.ID)
+	b := w.post(key, "["+complaint("q")+","+complaint("q")+","+complaint("q", `"title":"x"`)+"]").batch(t)
+	assert.Equal(t, "accepted", b.Items[0].Status)
+	assert.Equal(t, bad.ID, b.Items[0].ID)
+	assert.Equal(t, "duplicate", b.Items[1].Status)
+	assert.Equal(t, "event-changed", b.Items[2].Problem.Code)
+	assert.Equal(t, 1, w.count())
+	late := w.post(key, `{"event_id":"q","source_type":"complaint","hospital":"RUH","severity":"bad"}`)
+	assert.Equal(t, http.StatusConflict, late.status, "what stands is not quarantined again")
+
+	// In one batch the later one replaces the bad one too.
+	b = w.post(key, `[{"event_id":"z","hospital":"RUH"},`+complaint("z")+`]`).batch(t)
+	assert.Equal(t, []string{"quarantined", "accepted"}, []string{b.Items[0].Status, b.Items[1].Status})
+	row, err := w.store.FeedbackByEvent(t.Context(), "his", "z")
+	require.NoError(t, err)
+	assert.Empty(t, row.Decision)
+}
