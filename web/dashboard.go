@@ -1,0 +1,188 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/hibiken/asynqmon"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/pxactions/px/tasks"
+)
+
+const (
+	dashboardRoot = "/asynq"
+	// pingTimeout is how long (machine time) Redis has to answer before the
+	// dashboard says that it is away.
+	pingTimeout = time.Second
+)
+
+// dashboard serves asynqmon, which knows neither of our headers nor of a Redis
+// that is away.
+type dashboard struct {
+	s      *server
+	redis  redis.UniversalClient
+	mon    http.Handler
+	index  []byte // asynqmon's only page
+	policy string
+}
+
+// newDashboard prepares asynq's dashboard, read-only.
+func (s *server) newDashboard() (http.Handler, error) {
+	if s.o.Redis == nil {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.fail(w, r, http.StatusNotFound, "There is no dashboard, as this process runs without Redis.")
+		}), nil
+	}
+	d := &dashboard{s: s, redis: s.o.Redis}
+	d.mon = asynqmon.New(asynqmon.Options{RootPath: dashboardRoot, RedisConnOpt: borrowed{s.o.Redis}, ReadOnly: true})
+	var page recorded
+	d.mon.ServeHTTP(&page, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: dashboardRoot}, Header: http.Header{}})
+	var err error
+	d.index, d.policy, err = harden(page.Bytes())
+	return d, err
+}
+
+// harden takes foreign fonts out of asynqmon's page, adds a way back to ours,
+// and makes a policy that allows the page's own scripts and no others.
+func harden(page []byte) ([]byte, string, error) {
+	fonts := regexp.MustCompile(`<link rel="stylesheet" href="https://fonts\.googleapis\.com/[^>]*>`)
+	root := []byte(`<div id="root"></div>`)
+	if !bytes.Contains(page, root) {
+		return nil, "", errors.New("the page of asynq's dashboard is not as expected: is asynqmon another version?")
+	}
+	page = fonts.ReplaceAll(page, nil)
+	page = bytes.Replace(page, []byte("<title>Asynq - Monitoring</title>"), []byte("<title>Queues · PX Action Center</title>"), 1)
+	page = bytes.Replace(page, root, []byte(backLink+string(root)), 1)
+	scripts := []string{"'self'"}
+	for _, m := range regexp.MustCompile(`(?s)<script>(.*?)</script>`).FindAllSubmatch(page, -1) {
+		sum := sha256.Sum256(m[1])
+		scripts = append(scripts, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+	}
+	// asynqmon's components write their styles into the page.
+	policy := "default-src 'none'; script-src " + strings.Join(scripts, " ") + "; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+		"font-src 'self' data:; connect-src 'self'; manifest-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+	return page, policy, nil
+}
+
+const backLink = `<a href="/actions" style="position:fixed;right:16px;top:17px;z-index:2000;padding:6px 12px;border-radius:6px;` +
+	`background:#1f4d8f;color:#fff;font:600 13px/1.4 system-ui,sans-serif;text-decoration:none">← Actions</a>`
+
+// ServeHTTP implements http.Handler.
+func (d *dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if isAsset(r.URL.Path) {
+		w.Header().Set("Cache-Control", "max-age=300")
+		d.mon.ServeHTTP(w, r)
+		return
+	}
+	api := strings.HasPrefix(r.URL.Path, dashboardRoot+"/api/")
+	if err := d.ping(r.Context()); err != nil {
+		d.s.o.Log.Debug().Err(err).Msg("dashboard without Redis")
+		w.Header().Set("Retry-After", "5")
+		if api {
+			http.Error(w, "Redis does not answer. Sweeps do the work meanwhile.", http.StatusServiceUnavailable)
+			return
+		}
+		d.s.fail(w, r, http.StatusServiceUnavailable,
+			"Redis does not answer, so the queues cannot be shown. No deadline is lost: the sweeps of px scheduler do the work from the database meanwhile.")
+		return
+	}
+	switch {
+	case r.URL.Path == dashboardRoot+"/api/redis_info":
+		d.redisInfo(w, r)
+	case api:
+		d.mon.ServeHTTP(w, r)
+	default:
+		w.Header().Set("Content-Security-Policy", d.policy)
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = w.Write(d.index)
+	}
+}
+
+// isAsset reports whether a path is one of asynqmon's files. Task ids have dots
+// too, so only its own endings count.
+func isAsset(p string) bool {
+	return strings.HasPrefix(p, dashboardRoot+"/static/") ||
+		path.Dir(p) == dashboardRoot && slices.Contains([]string{".ico", ".png", ".json", ".txt"}, path.Ext(p))
+}
+
+func (d *dashboard) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	return d.redis.Ping(ctx).Err()
+}
+
+// redisInfo answers what asynqmon answers itself only for go-redis's own types
+// of client.
+func (d *dashboard) redisInfo(w http.ResponseWriter, r *http.Request) {
+	text, err := d.redis.Info(r.Context()).Result()
+	if err != nil {
+		http.Error(w, "Redis does not tell about itself.", http.StatusServiceUnavailable)
+		return
+	}
+	info := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			info[name] = value
+		}
+	}
+	address := ""
+	if c, ok := d.redis.(interface{ Options() *redis.Options }); ok {
+		address = c.Options().Addr
+	}
+	w.Header().Set("Content-Type", "application/json")
+	err = json.NewEncoder(w).Encode(map[string]any{
+		"address": address, "info": info, "raw_info": text, "cluster": false, "raw_cluster_nodes": "", "queue_locations": nil,
+	})
+	if err != nil {
+		d.s.o.Log.Debug().Err(err).Msg("redis info not sent")
+	}
+}
+
+// jobAddress is where the dashboard shows a job.
+func jobAddress(a tasks.Arm) string {
+	return dashboardRoot + "/queues/" + url.PathEscape(tasks.QueueOf(a.Kind)) + "/tasks/" + url.PathEscape(a.ID())
+}
+
+// borrowed gives asynq a client that stays ours.
+type borrowed struct{ client redis.UniversalClient }
+
+// MakeRedisClient implements asynq.RedisConnOpt.
+func (b borrowed) MakeRedisClient() any { return unclosed{b.client} }
+
+var _ asynq.RedisConnOpt = borrowed{}
+
+// unclosed is a client that only its owner closes.
+type unclosed struct{ redis.UniversalClient }
+
+// Close does nothing.
+func (unclosed) Close() error { return nil }
+
+// recorded keeps an answer in memory.
+type recorded struct {
+	bytes.Buffer
+	header http.Header
+}
+
+// Header implements http.ResponseWriter.
+func (r *recorded) Header() http.Header {
+	if r.header == nil {
+		r.header = http.Header{}
+	}
+	return r.header
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorded) WriteHeader(int) {}

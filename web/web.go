@@ -1,0 +1,170 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/store"
+)
+
+// Options is what the pages are made of.
+type Options struct {
+	Store   *store.Store
+	Redis   redis.UniversalClient // for asynq's dashboard; nil: it says that there is none. The caller closes it.
+	Log     zerolog.Logger
+	AnyHost bool // answer under every host name: for a server behind a login; else only under loopback names
+}
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+//go:embed static
+var staticFiles embed.FS
+
+// server answers the pages.
+type server struct {
+	o         Options
+	templates *template.Template
+	dashboard http.Handler
+}
+
+// New makes the pages. They read only.
+func New(o Options) (http.Handler, error) {
+	if o.Store == nil {
+		return nil, errors.New("web: Store is needed")
+	}
+	t, err := template.New("").Funcs(template.FuncMap{"label": label}).ParseFS(templateFiles, "templates/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("read the templates: %w", err)
+	}
+	s := &server{o: o, templates: t}
+	if s.dashboard, err = s.newDashboard(); err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/actions", http.StatusFound) })
+	mux.HandleFunc("GET /actions", s.list)
+	mux.HandleFunc("GET /actions/{ref}", s.action)
+	mux.Handle("GET /static/", static())
+	mux.Handle(dashboardRoot, s.dashboard)
+	mux.Handle(dashboardRoot+"/", s.dashboard)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, http.StatusNotFound, "There is no such page.")
+	})
+	return s.guard(mux), nil
+}
+
+// pagePolicy lets a page load our style sheet and images and nothing else.
+const pagePolicy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// guard refuses what no page of ours sends, and sets the headers that every
+// answer has.
+func (s *server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", pagePolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		switch {
+		case !s.o.AnyHost && !loopback(r.Host):
+			// A name that an attacker's DNS points at us would make their page
+			// one of ours.
+			s.fail(w, r, http.StatusMisdirectedRequest, "These pages answer under localhost and loopback addresses only.")
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			h.Set("Allow", "GET, HEAD")
+			s.fail(w, r, http.StatusMethodNotAllowed, "These pages are for reading only. Use the px command to work on an action.")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// loopback reports whether a request's host is this machine under a name that
+// nobody else can claim.
+func loopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// static serves the style sheet and the icon.
+func static() http.Handler {
+	files := http.FileServerFS(staticFiles)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/") { // no listings
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "max-age=300")
+		files.ServeHTTP(w, r)
+	})
+}
+
+// errorPage is what the error template shows.
+type errorPage struct {
+	frame
+	Code    int
+	What    string // the status in words
+	Message string
+}
+
+// fail answers with an error page.
+func (s *server) fail(w http.ResponseWriter, r *http.Request, code int, message string) {
+	s.render(w, r, code, "error.html", errorPage{
+		frame: frame{Page: http.StatusText(code)}, Code: code, What: http.StatusText(code), Message: message,
+	})
+}
+
+// failWith maps an error to its page. Only what is ours to repair is logged.
+func (s *server) failWith(w http.ResponseWriter, r *http.Request, err error) {
+	var faults model.FieldErrors
+	switch {
+	case errors.As(err, &faults):
+		s.fail(w, r, http.StatusBadRequest, "This address cannot be read: "+faults.Error()+".")
+	case errors.Is(err, model.ErrNotFound):
+		s.fail(w, r, http.StatusNotFound, "There is no such action, or it is not for everybody to see.")
+	case errors.Is(err, model.ErrUnavailable):
+		w.Header().Set("Retry-After", "5")
+		s.fail(w, r, http.StatusServiceUnavailable, "The database does not answer. Nothing is lost; try again in a moment.")
+	case r.Context().Err() != nil: // the reader has gone
+	default:
+		s.o.Log.Error().Err(err).Str("path", r.Pattern).Msg("page failed")
+		s.fail(w, r, http.StatusInternalServerError, "Something went wrong here. The log of px web has the cause.")
+	}
+}
+
+// render writes a page that was rendered whole, so that a fault in a template
+// never leaves half of one.
+func (s *server) render(w http.ResponseWriter, r *http.Request, code int, name string, data any) {
+	var page bytes.Buffer
+	if err := s.templates.ExecuteTemplate(&page, name, data); err != nil {
+		s.o.Log.Error().Err(err).Str("template", name).Msg("page not rendered")
+		http.Error(w, "page not rendered", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(code)
+	if r.Method == http.MethodHead {
+		return
+	}
+	if _, err := page.WriteTo(w); err != nil {
+		s.o.Log.Debug().Err(err).Msg("page not sent")
+	}
+}
