@@ -1,0 +1,349 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/sla"
+	"github.com/pxactions/px/store"
+)
+
+type actionCmd struct {
+	List actionListCmd `cmd:"" help:"List actions, newest first."`
+	Show actionShowCmd `cmd:"" help:"Show one action: facts, story, and what comes next."`
+
+	Start   startCmd   `cmd:"" help:"Start working on an open action."`
+	Submit  submitCmd  `cmd:"" help:"Submit an action for approval."`
+	Approve approveCmd `cmd:"" help:"Approve a submitted action."`
+	Reject  rejectCmd  `cmd:"" help:"Reject a submitted action."`
+	Close   closeCmd   `cmd:"" help:"Close an approved action, or one that needs no approval."`
+	Cancel  cancelCmd  `cmd:"" help:"Cancel an action."`
+	Assign  assignCmd  `cmd:"" help:"Give an action to somebody."`
+	Note    noteCmd    `cmd:"" help:"Add a note."`
+}
+
+type actionListCmd struct {
+	Hospital   string   `placeholder:"CODE" help:"Only of this hospital."`
+	Department string   `placeholder:"CODE" help:"Only of this department; needs --hospital."`
+	Status     []string `placeholder:"STATUS" help:"Only with one of these statuses."`
+	Severity   string   `placeholder:"SEVERITY" help:"Only of this severity."`
+	Assignee   string   `placeholder:"USER" help:"Only of this user, by code."`
+	Overdue    bool     `help:"Only overdue ones."`
+	Limit      int      `default:"50" help:"At most this many; at most 200."`
+	JSON       bool     `help:"One JSON object per action."`
+}
+
+// Run lists.
+func (c actionListCmd) Run(ctx context.Context, s *Settings) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	return withStore(ctx, s, func(st *store.Store) error {
+		filter, err := c.filter(ctx, st)
+		if err != nil {
+			return err
+		}
+		page, err := st.Actions(ctx, filter)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return listJSON(page)
+		}
+		rows := make([][]any, len(page.Actions))
+		for i, a := range page.Actions {
+			rows[i] = []any{a.Ref, a.Status, a.Severity, userCode(page.Dir, a.AssignedTo), stamp(a.DueAt), mark(&a), nextOf(&a)}
+		}
+		return table("REF\tSTATUS\tSEVERITY\tOWNER\tDUE\tSTATE\tNEXT", rows)
+	})
+}
+
+// check finds what is wrong with the flags without asking the database.
+func (c actionListCmd) check() error {
+	for _, s := range c.Status {
+		if !model.Valid(model.Status(s), model.Statuses()) {
+			return usagef("--status: %q is none; one of %v", s, model.Statuses())
+		}
+	}
+	if c.Severity != "" && model.Severity(c.Severity).Rank() == 0 {
+		return usagef("--severity: one of %v", model.Severities())
+	}
+	if c.Department != "" && c.Hospital == "" {
+		return usagef("--department: needs --hospital")
+	}
+	return nil
+}
+
+func (c actionListCmd) filter(ctx context.Context, st *store.Store) (store.ActionFilter, error) {
+	f := store.ActionFilter{Severity: model.Severity(c.Severity), Overdue: c.Overdue, Limit: c.Limit}
+	for _, s := range c.Status {
+		f.Statuses = append(f.Statuses, model.Status(s))
+	}
+	dir, err := st.Directory(ctx)
+	if err != nil {
+		return f, err
+	}
+	if c.Hospital != "" {
+		h, ok := dir.ResolveHospital("", c.Hospital)
+		if !ok {
+			return f, usagef("--hospital: no hospital has the code %q", c.Hospital)
+		}
+		f.Hospital = h.ID
+	}
+	if c.Department != "" {
+		d, ok := dir.ResolveDepartment("", f.Hospital, c.Department)
+		if !ok {
+			return f, usagef("--department: no department of hospital %q has the code %q", c.Hospital, c.Department)
+		}
+		f.Department = d.ID
+	}
+	if c.Assignee != "" {
+		if f.Assignee, err = userOf(dir, "--assignee", c.Assignee); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+func listJSON(page store.ActionPage) error {
+	enc := json.NewEncoder(os.Stdout)
+	for i := range page.Actions {
+		if err := enc.Encode(actionJSON(&page.Actions[i], page.Dir)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// actionJSON is an action's facts, without the patient's words.
+func actionJSON(a *model.Action, dir *sla.Directory) map[string]any {
+	out := map[string]any{
+		"id": a.ID, "ref": a.Ref, "status": a.Status, "severity": a.Severity, "priority": a.Priority, "category": a.Category,
+		"source_type": a.SourceType, "assigned_to": userCode(dir, a.AssignedTo), "received_at": a.ReceivedAt, "due_at": a.DueAt,
+		"is_overdue": a.IsOverdue, "escalation_level": a.EscalationLevel, "period": a.Period, "version": a.Version,
+	}
+	if a.NextAt != nil {
+		out["next"] = map[string]any{"kind": a.NextKind, "stage": *a.NextStage, "at": *a.NextAt}
+	}
+	return out
+}
+
+type actionShowCmd struct {
+	Ref  string `arg:"" help:"The action's reference, such as RUH-26-0004172, or its id."`
+	JSON bool   `help:"One JSON object."`
+}
+
+// Run shows.
+func (c actionShowCmd) Run(ctx context.Context, s *Settings) error {
+	return withStore(ctx, s, func(st *store.Store) error {
+		a, err := st.ActionByRef(ctx, c.Ref)
+		if err != nil {
+			return fmt.Errorf("action %s: %w", c.Ref, err)
+		}
+		story, err := st.Story(ctx, a.ID, store.StoryOptions{})
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			out := actionJSON(&story.Action, story.Dir)
+			out["events"], out["upcoming"] = story.Events, story.Upcoming
+			return json.NewEncoder(os.Stdout).Encode(out)
+		}
+		return printStory(&story)
+	})
+}
+
+func printStory(y *store.Story) error {
+	a := &y.Action
+	fmt.Printf("%s  %s, %s, %s; %s\n", a.Ref, a.Status, a.Severity, a.Category, mark(a))
+	fmt.Printf("owner %s, received %s, due %s\n\n", userCode(y.Dir, a.AssignedTo), stamp(a.ReceivedAt), stamp(a.DueAt))
+	rows := make([][]any, 0, len(y.Logs))
+	for _, l := range y.Logs {
+		rows = append(rows, []any{stamp(l.CreatedAt), l.LogType, userCode(y.Dir, l.CreatedBy), l.Message})
+	}
+	if err := table("WHEN\tWHAT\tWHO\tFACTS", rows); err != nil {
+		return err
+	}
+	fmt.Println()
+	if len(y.Upcoming) == 0 {
+		fmt.Println("nothing more is planned")
+		return nil
+	}
+	rows = rows[:0]
+	for _, e := range y.Upcoming {
+		rows = append(rows, []any{stamp(e.At), e.Kind, e.Stage})
+	}
+	return table("NEXT\tKIND\tSTAGE", rows)
+}
+
+// moveArgs is what every move takes.
+type moveArgs struct {
+	Ref string `arg:"" help:"The action's reference or id."`
+	As  string `required:"" placeholder:"USER" help:"Who does it, by code."`
+}
+
+func (m moveArgs) make(ctx context.Context, s *Settings, req func(*sla.Directory) (sla.MoveRequest, error)) (err error) {
+	a, err := open(ctx, s, "action")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	row, err := a.store.ActionByRef(ctx, m.Ref)
+	if err != nil {
+		return fmt.Errorf("action %s: %w", m.Ref, err)
+	}
+	dir, err := a.store.Directory(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := req(dir)
+	if err != nil {
+		return err
+	}
+	actor, err := userOf(dir, "--as", m.As)
+	if err != nil {
+		return err
+	}
+	r.Actor = &actor
+	after, err := a.engine.Move(ctx, row.ID, 0, r)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s is %s; next: %s\n", after.Ref, after.Status, nextOf(after))
+	return nil
+}
+
+func plain(r sla.MoveRequest) func(*sla.Directory) (sla.MoveRequest, error) {
+	return func(*sla.Directory) (sla.MoveRequest, error) { return r, nil }
+}
+
+type startCmd struct{ moveArgs }
+
+// Run starts.
+func (c startCmd) Run(ctx context.Context, s *Settings) error {
+	return c.make(ctx, s, plain(sla.MoveRequest{Move: model.MoveStart}))
+}
+
+type submitCmd struct {
+	moveArgs
+	Plan    string `placeholder:"TEXT" help:"What was planned."`
+	Outcome string `placeholder:"TEXT" help:"What came of it."`
+}
+
+// Run submits.
+func (c submitCmd) Run(ctx context.Context, s *Settings) error {
+	return c.make(ctx, s, plain(sla.MoveRequest{Move: model.MoveSubmit, ActionPlan: c.Plan, Outcome: c.Outcome}))
+}
+
+type approveCmd struct{ moveArgs }
+
+// Run approves.
+func (c approveCmd) Run(ctx context.Context, s *Settings) error {
+	return c.make(ctx, s, plain(sla.MoveRequest{Move: model.MoveApprove}))
+}
+
+type rejectCmd struct {
+	moveArgs
+	Reason string `required:"" placeholder:"TEXT" help:"Why."`
+}
+
+// Run rejects.
+func (c rejectCmd) Run(ctx context.Context, s *Settings) error {
+	return c.make(ctx, s, plain(sla.MoveRequest{Move: model.MoveReject, Reason: c.Reason}))
+}
+
+type closeCmd struct {
+	moveArgs
+	Outcome string `placeholder:"TEXT" help:"What came of it."`
+}
+
+// Run closes.
+func (c closeCmd) Run(ctx context.Context, s *Settings) error {
+	return c.make(ctx, s, plain(sla.MoveRequest{Move: model.MoveClose, Outcome: c.Outcome}))
+}
+
+type cancelCmd struct {
+	moveArgs
+	Reason string `required:"" placeholder:"TEXT" help:"Why."`
+}
+
+// Run cancels.
+func (c cancelCmd) Run(ctx context.Context, s *Settings) error {
+	return c.make(ctx, s, plain(sla.MoveRequest{Move: model.MoveCancel, Reason: c.Reason}))
+}
+
+type assignCmd struct {
+	moveArgs
+	To string `required:"" placeholder:"USER" help:"The new owner, by code."`
+}
+
+// Run assigns.
+func (c assignCmd) Run(ctx context.Context, s *Settings) error {
+	return c.make(ctx, s, func(dir *sla.Directory) (sla.MoveRequest, error) {
+		to, err := userOf(dir, "--to", c.To)
+		return sla.MoveRequest{Move: model.MoveAssign, Assignee: to}, err
+	})
+}
+
+type noteCmd struct {
+	moveArgs
+	Text string `arg:"" help:"The words of the note."`
+}
+
+// Run notes.
+func (c noteCmd) Run(ctx context.Context, s *Settings) error {
+	return c.make(ctx, s, plain(sla.MoveRequest{Move: model.MoveNote, Text: c.Text}))
+}
+
+func userOf(dir *sla.Directory, flag, code string) (model.UserID, error) {
+	u, ok := dir.ResolveUser("", code)
+	if !ok {
+		return model.UserID{}, usagef("%s: nobody has the code %q", flag, code)
+	}
+	return u.ID, nil
+}
+
+func userCode(dir *sla.Directory, id *model.UserID) string {
+	if id == nil {
+		return "-"
+	}
+	if u := dir.Users[*id]; u != nil {
+		return u.Code
+	}
+	return id.String()
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+
+// mark is what stands out about an action.
+func mark(a *model.Action) string {
+	var marks []string
+	if a.IsOverdue {
+		marks = append(marks, "overdue")
+	} else if a.Period > 1 {
+		marks = append(marks, "was overdue")
+	}
+	if a.EscalationLevel > 0 {
+		marks = append(marks, fmt.Sprintf("escalated %d", a.EscalationLevel))
+	}
+	if len(marks) == 0 {
+		return "-"
+	}
+	return strings.Join(marks, ", ")
+}
+
+func nextOf(a *model.Action) string {
+	if a.NextAt == nil {
+		return "nothing"
+	}
+	if a.NextKind == model.EventOverdue {
+		return "overdue at " + stamp(*a.NextAt)
+	}
+	return fmt.Sprintf("%s %d at %s", a.NextKind, *a.NextStage, stamp(*a.NextAt))
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/pxactions/px/notify"
+)
+
+// Settings is every setting of every process. Each is a flag and a PX_*
+// variable; the flag wins. check reports all faults at once.
+type Settings struct {
+	DatabaseURL  string       `env:"PX_DATABASE_URL" placeholder:"URL" help:"PostgreSQL, such as postgres://px@db/px. px dev and px demo run a private one without it; the other processes refuse to start."`
+	RedisURL     string       `env:"PX_REDIS_URL" placeholder:"URL" help:"Redis, such as redis://cache:6379/0, rediss:// or unix://. Same rule."`
+	DatabasePool setting[int] `env:"PX_DATABASE_POOL" default:"16" help:"Connections to PostgreSQL, at most."`
+	RedisPool    setting[int] `env:"PX_REDIS_POOL" default:"64" help:"Connections to Redis, at most."`
+
+	ProducerAddr string `env:"PX_PRODUCER_ADDR" default:"127.0.0.1:8080" help:"Where px producer takes feedback in."`
+	WebAddr      string `env:"PX_WEB_ADDR" default:"127.0.0.1:8081" help:"Where px web serves pages and the asynq dashboard. They have no login yet, so only a loopback address is taken."`
+	OpsAddr      string `env:"PX_OPS_ADDR" default:"127.0.0.1:9090" help:"Where the process serves /healthz, /readyz and /metrics; port 0 takes a free one, empty serves none. Of several processes on one machine, the first has the default and the others take free ports."`
+	LinkBase     string `env:"PX_LINK_BASE" default:"http://127.0.0.1:8081" help:"URL of the pages, for the links in messages."`
+
+	SubjectKey string `env:"PX_SUBJECT_KEY" placeholder:"SECRET" help:"Key of the hash of patient and visit numbers, 16 characters at least; the same in every producer. Needed by px producer."`
+
+	IntakeURL string `env:"PX_INTAKE_URL" default:"http://127.0.0.1:8080" help:"Where px send sends to."`
+	APIKey    string `env:"PX_API_KEY" placeholder:"KEY" help:"The API key that px send shows."`
+
+	LogLevel  string `env:"PX_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
+	LogFormat string `env:"PX_LOG_FORMAT" default:"auto" help:"json, console, or auto: console on a terminal."`
+
+	ConcurrencyIntake     setting[int] `env:"PX_CONCURRENCY_INTAKE" default:"64" help:"Creation tasks at the same time in one worker."`
+	ConcurrencyEscalation setting[int] `env:"PX_CONCURRENCY_ESCALATION" default:"256" help:"Deadline and escalation tasks at the same time."`
+	ConcurrencyReminder   setting[int] `env:"PX_CONCURRENCY_REMINDER" default:"512" help:"Reminder tasks at the same time."`
+	ConcurrencyMessage    setting[int] `env:"PX_CONCURRENCY_MESSAGE" default:"32" help:"Deliveries at the same time."`
+	CreateBatch           setting[int] `env:"PX_CREATE_BATCH" default:"100" help:"Feedback in one creation task, at most."`
+
+	DrainTimeout  setting[time.Duration] `env:"PX_DRAIN_TIMEOUT" default:"30s" help:"How long a worker may finish what it has begun after SIGTERM."`
+	SweepInterval setting[time.Duration] `env:"PX_SWEEP_INTERVAL" default:"2s" help:"Time between two sweeps of the scheduler."`
+	SweepGrace    setting[time.Duration] `env:"PX_SWEEP_GRACE" default:"5s" help:"How late work must be before a sweep does it instead of a worker."`
+	ClaimLease    setting[time.Duration] `env:"PX_CLAIM_LEASE" default:"90s" help:"How long a message stays with the process that delivers it; longer than a delivery may take."`
+
+	SMTPHost     string       `env:"PX_SMTP_HOST" placeholder:"HOST" help:"Mail server; empty: no email from here."`
+	SMTPPort     setting[int] `env:"PX_SMTP_PORT" default:"0" help:"Its port; 0: 465 for implicit TLS, else 587."`
+	SMTPTLS      string       `name:"smtp-tls" env:"PX_SMTP_TLS" default:"starttls" help:"starttls, implicit, opportunistic or none."`
+	SMTPUser     string       `env:"PX_SMTP_USER" placeholder:"NAME" help:"User at the mail server; empty: no login."`
+	SMTPPassword string       `env:"PX_SMTP_PASSWORD" placeholder:"SECRET" help:"Its password."`
+	SMTPFrom     string       `env:"PX_SMTP_FROM" placeholder:"ADDRESS" help:"Sender, such as PX Action Center <px@hospital.example>."`
+
+	WebhookSecret string `env:"PX_WEBHOOK_SECRET" placeholder:"SECRET" help:"Signs webhooks of users without a secret of their own: whsec_ and base64."`
+	WebhookAllow  string `env:"PX_WEBHOOK_ALLOW" placeholder:"LIST" help:"Inside addresses that webhooks may reach, with commas: CIDRs, addresses, host names."`
+}
+
+// defaultOpsAddr is the default of PX_OPS_ADDR.
+const defaultOpsAddr = "127.0.0.1:9090"
+
+// setting is a value that remembers why it could not be read, so that all
+// faults can be told at once instead of the first.
+type setting[T int | time.Duration] struct {
+	V   T
+	err error
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler; it never fails.
+func (s *setting[T]) UnmarshalText(b []byte) error {
+	switch v := any(&s.V).(type) {
+	case *int:
+		n, err := strconv.Atoi(string(b))
+		*v = n
+		if err != nil {
+			s.err = errors.New("must be a whole number")
+		}
+	case *time.Duration:
+		d, err := time.ParseDuration(string(b))
+		*v = d
+		if err != nil {
+			s.err = errors.New("must be a time with its unit, such as 500ms, 30s or 5m")
+		}
+	}
+	return nil
+}
+
+func (s *setting[T]) fault() error { return s.err }
+
+var _ encoding.TextUnmarshaler = (*setting[int])(nil)
+
+// check finds every fault of the settings, also PX_* variables that name none.
+func (s *Settings) check(environ []string) error {
+	var faults []error
+	add := func(name, want string, args ...any) {
+		faults = append(faults, fmt.Errorf("%s: %s", name, fmt.Sprintf(want, args...)))
+	}
+	s.checkNumbers(add)
+	for name, v := range map[string]string{"PX_PRODUCER_ADDR": s.ProducerAddr, "PX_WEB_ADDR": s.WebAddr, "PX_OPS_ADDR": s.OpsAddr} {
+		if _, _, err := net.SplitHostPort(v); err != nil && v != "" {
+			add(name, "must be host:port, such as 127.0.0.1:8080")
+		}
+	}
+	if host, _, err := net.SplitHostPort(s.WebAddr); err == nil && !loopback(host) {
+		add("PX_WEB_ADDR", "must be a loopback address such as 127.0.0.1:8081: the pages have no login")
+	}
+	if u, err := url.Parse(s.DatabaseURL); s.DatabaseURL != "" && (err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		add("PX_DATABASE_URL", "must be a PostgreSQL URL such as postgres://user@host/db")
+	}
+	if u, err := url.Parse(s.RedisURL); s.RedisURL != "" && (err != nil || !slices.Contains([]string{"redis", "rediss", "unix"}, u.Scheme)) {
+		add("PX_REDIS_URL", "must be a redis://, rediss:// or unix:// URL")
+	}
+	if u, err := url.Parse(s.LinkBase); s.LinkBase != "" && (err != nil || u.Host == "") {
+		add("PX_LINK_BASE", "must be an http:// or https:// URL")
+	}
+	if _, err := zerolog.ParseLevel(s.LogLevel); err != nil || s.LogLevel == "" {
+		add("PX_LOG_LEVEL", "must be debug, info, warn or error")
+	}
+	if !slices.Contains([]string{"json", "console", "auto"}, s.LogFormat) {
+		add("PX_LOG_FORMAT", "must be json, console or auto")
+	}
+	if s.SubjectKey != "" && len(s.SubjectKey) < 16 {
+		add("PX_SUBJECT_KEY", "must have 16 characters at least")
+	}
+	if _, err := notify.New(s.notify(zerolog.Nop())); err != nil {
+		add("PX_SMTP_* and PX_WEBHOOK_*", "%v", err)
+	}
+	for _, name := range unknownVariables(environ) {
+		add(name, "no such setting; px help lists them all")
+	}
+	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(faults...)
+}
+
+func (s *Settings) checkNumbers(add func(name, want string, args ...any)) {
+	v := reflect.ValueOf(s).Elem()
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Tag.Get("env")
+		f, ok := v.Field(i).Addr().Interface().(interface{ fault() error })
+		if !ok {
+			continue
+		}
+		least := int64(1)
+		if name == "PX_SMTP_PORT" {
+			least = 0
+		}
+		if err := f.fault(); err != nil {
+			add(name, "%v", err)
+		} else if v.Field(i).Field(0).Int() < least {
+			add(name, "must be greater than 0")
+		}
+	}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// unknownVariables are the PX_* variables that name no setting: most likely
+// mistyped ones.
+func unknownVariables(environ []string) []string {
+	known := map[string]bool{}
+	t := reflect.TypeFor[Settings]()
+	for i := range t.NumField() {
+		known[t.Field(i).Tag.Get("env")] = true
+	}
+	var unknown []string
+	for _, kv := range environ {
+		name, _, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(name, "PX_") && !known[name] {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
+}
+
+func (s *Settings) notify(log zerolog.Logger) notify.Settings {
+	var allow []string
+	if s.WebhookAllow != "" {
+		allow = strings.Split(s.WebhookAllow, ",")
+	}
+	return notify.Settings{
+		Log: log,
+		Now: time.Now,
+		Email: notify.EmailSettings{
+			Host: s.SMTPHost, Port: s.SMTPPort.V, TLS: s.SMTPTLS, User: s.SMTPUser, Password: s.SMTPPassword, From: s.SMTPFrom,
+		},
+		Webhook: notify.WebhookSettings{Secret: s.WebhookSecret, Allow: allow},
+	}
+}
+
+// logger writes JSON lines, or readable ones on a terminal, to stderr.
+func (s *Settings) logger(process string) zerolog.Logger {
+	level, _ := zerolog.ParseLevel(s.LogLevel)
+	console := s.LogFormat == "console"
+	if info, err := os.Stderr.Stat(); s.LogFormat == "auto" && err == nil {
+		console = info.Mode()&os.ModeCharDevice != 0
+	}
+	base := zerolog.New(os.Stderr)
+	if console {
+		base = zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.TimeOnly})
+	}
+	return base.Level(level).With().Timestamp().Str("process", process).Logger()
+}

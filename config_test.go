@@ -1,0 +1,59 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// settingsFrom reads settings as the program does.
+func settingsFrom(t *testing.T, args ...string) *Settings {
+	t.Helper()
+	var c struct {
+		Settings
+		Go struct{} `cmd:""`
+	}
+	p, err := kong.New(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Parse(append(args, "go")); err != nil {
+		t.Fatal(err)
+	}
+	return &c.Settings
+}
+
+func TestDefaultsAreValid(t *testing.T) {
+	t.Parallel()
+	s := settingsFrom(t)
+	if err := s.check(nil); err != nil {
+		t.Fatal(err)
+	}
+	if s.DrainTimeout.V != 30*time.Second || s.ConcurrencyIntake.V != 64 {
+		t.Errorf("drain %v, intake %d", s.DrainTimeout.V, s.ConcurrencyIntake.V)
+	}
+}
+
+func TestAllFaultsAreToldAtOnce(t *testing.T) {
+	t.Parallel()
+	s := settingsFrom(t, "--concurrency-intake=abc", "--drain-timeout=30", "--log-level=loud", "--web-addr=0.0.0.0:80",
+		"--database-url=mysql://x", "--subject-key=short", "--create-batch=0", "--smtp-host=mail", "--smtp-from=nobody")
+	err := s.check([]string{"PX_LOG_LEVEL=loud", "PX_TYPO=1", "HOME=/root"})
+	if err == nil {
+		t.Fatal("no fault found")
+	}
+	for _, name := range []string{
+		"PX_CONCURRENCY_INTAKE: must be a whole number", "PX_DRAIN_TIMEOUT: must be a time with its unit", "PX_LOG_LEVEL: must be",
+		"PX_WEB_ADDR: must be a loopback", "PX_DATABASE_URL: must be", "PX_SUBJECT_KEY: must have 16", "PX_TYPO: no such setting",
+		"PX_CREATE_BATCH: must be greater", "PX_SMTP_* and PX_WEBHOOK_*: email.from",
+	} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("missing %q in:\n%v", name, err)
+		}
+	}
+	if strings.Contains(err.Error(), "HOME") || strings.Contains(err.Error(), "mysql://x") {
+		t.Errorf("tells too much:\n%v", err)
+	}
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/store"
+)
+
+type feedbackCmd struct {
+	Show        feedbackShowCmd        `cmd:"" help:"Show what was decided about one feedback, and why."`
+	Quarantined feedbackQuarantinedCmd `cmd:"" help:"List what could not be read, mapped or decided."`
+	Replay      feedbackReplayCmd      `cmd:"" help:"Read quarantined feedback again, once the alias is fixed."`
+}
+
+type feedbackShowCmd struct {
+	ID     string `arg:"" help:"The feedback's id, or with --source its event id."`
+	Source string `placeholder:"SYSTEM" help:"The source system of the event id."`
+}
+
+// Run shows the decision, never the patient's words.
+func (c feedbackShowCmd) Run(ctx context.Context, s *Settings) error {
+	return withStore(ctx, s, func(st *store.Store) error {
+		f, err := c.find(ctx, st)
+		if err != nil {
+			return fmt.Errorf("feedback %s: %w", c.ID, err)
+		}
+		decision := string(f.Decision)
+		if decision == "" {
+			decision = "undecided"
+		}
+		fmt.Printf("%s  %s/%s  received %s\n%s: %s\n", f.ID, f.SourceSystem, f.EventID, stamp(f.ReceivedAt), decision, f.Reason)
+		if f.ActionID != nil {
+			a, err := st.ActionByRef(ctx, f.ActionID.String())
+			if err != nil {
+				return err
+			}
+			fmt.Printf("action %s is %s\n", a.Ref, a.Status)
+		}
+		return nil
+	})
+}
+
+func (c feedbackShowCmd) find(ctx context.Context, st *store.Store) (*model.Feedback, error) {
+	if c.Source != "" {
+		return st.FeedbackByEvent(ctx, c.Source, c.ID)
+	}
+	id, err := model.ParseID[model.Feedback](c.ID)
+	if err != nil {
+		return nil, usagef("not an id; an event id needs --source")
+	}
+	return st.Feedback(ctx, id)
+}
+
+type feedbackQuarantinedCmd struct {
+	Source string `placeholder:"SYSTEM" help:"Only of this source system."`
+	Limit  int    `default:"50" help:"At most this many."`
+}
+
+// Run lists.
+func (c feedbackQuarantinedCmd) Run(ctx context.Context, s *Settings) error {
+	return withStore(ctx, s, func(st *store.Store) error {
+		rows, err := st.Quarantined(ctx, store.QuarantineFilter{SourceSystem: c.Source, Limit: c.Limit})
+		if err != nil {
+			return err
+		}
+		cells := make([][]any, len(rows))
+		for i, f := range rows {
+			cells[i] = []any{f.ID, f.SourceSystem, f.EventID, stamp(f.CreatedAt), f.Reason}
+		}
+		return table("ID\tSOURCE\tEVENT\tACCEPTED\tREASON", cells)
+	})
+}
+
+type feedbackReplayCmd struct {
+	Source string `placeholder:"SYSTEM" help:"Only of this source system."`
+	Limit  int    `help:"At most this many; 0: all."`
+}
+
+// Run replays.
+func (c feedbackReplayCmd) Run(ctx context.Context, s *Settings) (err error) {
+	if s.SubjectKey == "" {
+		return usagef("PX_SUBJECT_KEY: needed, the same as the producers have")
+	}
+	a, err := open(ctx, s, "replay")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	r, err := a.engine.Replay(ctx, store.QuarantineFilter{SourceSystem: c.Source, Limit: c.Limit})
+	fmt.Printf("%d looked at: %d requeued, %d still quarantined, %d failed\n", r.Seen, r.Requeued, r.Still, r.Failed)
+	if err == nil && r.Failed > 0 {
+		return errFound
+	}
+	return err
+}
+
+type keyCmd struct {
+	Create keyCreateCmd `cmd:"" help:"Make a key; it is shown once."`
+	List   keyListCmd   `cmd:"" help:"List keys."`
+	Revoke keyRevokeCmd `cmd:"" help:"Revoke a key."`
+}
+
+type keyCreateCmd struct {
+	Source     string        `required:"" placeholder:"SYSTEM" help:"The source system that sends with it."`
+	Name       string        `placeholder:"NAME" help:"What it is for; by default the source system."`
+	Hospital   []string      `placeholder:"CODE" help:"Only these hospitals; by default all."`
+	Scope      []string      `placeholder:"SCOPE" default:"feedback:write,feedback:read" help:"feedback:write, feedback:read."`
+	OnUnmapped string        `enum:"reject,quarantine" default:"reject" help:"What becomes of feedback that cannot be read or mapped: reject or quarantine."`
+	Expires    time.Duration `placeholder:"TIME" help:"When it expires, from now, such as 8760h; by default never."`
+}
+
+// Run makes the key.
+func (c keyCreateCmd) Run(ctx context.Context, s *Settings) error {
+	if i := slices.IndexFunc(c.Scope, func(sc string) bool { return !slices.Contains(store.Scopes(), sc) }); i >= 0 {
+		return usagef("--scope: %q is none; one of %s", c.Scope[i], strings.Join(store.Scopes(), ", "))
+	}
+	return withStore(ctx, s, func(st *store.Store) error {
+		dir, err := st.Directory(ctx)
+		if err != nil {
+			return err
+		}
+		k := model.APIKey{
+			Name: c.Name, SourceSystem: c.Source, Scopes: model.Of(c.Scope), OnUnmapped: model.OnUnmapped(c.OnUnmapped),
+			Hospitals: model.Of([]model.HospitalID{}),
+		}
+		if k.Name == "" {
+			k.Name = c.Source
+		}
+		for _, code := range c.Hospital {
+			h, ok := dir.ResolveHospital("", code)
+			if !ok {
+				return usagef("--hospital: no hospital has the code %q", code)
+			}
+			k.Hospitals.V = append(k.Hospitals.V, h.ID)
+		}
+		if c.Expires > 0 {
+			now, err := st.Now(ctx)
+			if err != nil {
+				return err
+			}
+			at := now.Machine.Add(c.Expires)
+			k.ExpiresAt = &at
+		}
+		secret, err := st.CreateKey(ctx, &k)
+		if err != nil {
+			return err
+		}
+		fmt.Println(secret)
+		return nil
+	})
+}
+
+type keyListCmd struct{}
+
+// Run lists keys, never the keys themselves.
+func (keyListCmd) Run(ctx context.Context, s *Settings) error {
+	return withStore(ctx, s, func(st *store.Store) error {
+		keys, err := st.ListKeys(ctx)
+		if err != nil {
+			return err
+		}
+		rows := make([][]any, len(keys))
+		for i, k := range keys {
+			rows[i] = []any{k.Prefix, k.Name, k.SourceSystem, k.OnUnmapped, stampOr(k.ExpiresAt, "never"), stampOr(k.LastUsedAt, "never"), stampOr(k.RevokedAt, "-")}
+		}
+		return table("KEY\tNAME\tSOURCE\tON UNMAPPED\tEXPIRES\tLAST USED\tREVOKED", rows)
+	})
+}
+
+type keyRevokeCmd struct {
+	Key string `arg:"" help:"Its id, or its first characters as px key list shows them."`
+}
+
+// Run revokes.
+func (c keyRevokeCmd) Run(ctx context.Context, s *Settings) error {
+	return withStore(ctx, s, func(st *store.Store) error {
+		k, err := st.RevokeKey(ctx, c.Key)
+		if err != nil {
+			return fmt.Errorf("key %s: %w", c.Key, err)
+		}
+		fmt.Printf("%s… of %s is revoked\n", k.Prefix, k.SourceSystem)
+		return nil
+	})
+}
+
+func stampOr(t *time.Time, none string) string {
+	if t == nil {
+		return none
+	}
+	return stamp(*t)
+}
