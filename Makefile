@@ -1,0 +1,69 @@
+# Every target is one command that can also be typed by hand; what CI runs stands in .ci/run only.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# ARGS go to the program of `make bench`; BENCH picks the benchmarks of `microbench`, PKG the packages of
+# `microbench` and `cover`.
+ARGS ?=
+BENCH ?= .
+PKG ?= ./...
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build ./px, static and without local paths
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o px .
+
+.PHONY: test
+test: ## Run all tests on a real PostgreSQL and Redis
+	go run ./internal/cmd/testenv go test ./...
+
+.PHONY: race
+race: ## Run all tests under the race detector (needs a C compiler)
+	.ci/run race
+
+.PHONY: fmt
+fmt: ## Format all Go files
+	gofmt -s -w .
+
+.PHONY: lint
+lint: ## Check format, go vet, staticcheck and the house rules
+	.ci/run format vet staticcheck
+	go test ./internal/house
+
+.PHONY: lint-more
+lint-more: ## Run the wider golangci-lint set of .golangci.yml (slow to build the first time)
+	.ci/run golangci
+
+.PHONY: deploy-check
+deploy-check: ## Validate deploy/ against the Kubernetes API schemas and the rules in deploy/check
+	.ci/run deploy
+
+.PHONY: check
+check: ## Run what CI runs, word for word
+	.ci/run
+
+.PHONY: bench
+bench: ## Measure px beside a plain one-task-one-transaction program (minutes), e.g. make bench ARGS='-rounds 1'
+	go run ./internal/bench $(ARGS)
+
+.PHONY: microbench
+microbench: ## Run Go benchmarks, e.g. make microbench BENCH=Decide PKG=./sla
+	go run ./internal/cmd/testenv go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+
+.PHONY: cover
+cover: ## Run all tests with coverage and show the total; details: go tool cover -html=coverage.out
+	go run ./internal/cmd/testenv go test -coverpkg=./... -coverprofile=coverage.out $(PKG)
+	go tool cover -func=coverage.out | tail -n 1
+
+.PHONY: demo
+demo: ## Run everything on sample data with a fast clock
+	go run . demo
+
+.PHONY: dev
+dev: ## Run all processes in one, on private servers
+	go run . dev
