@@ -48,12 +48,10 @@ func (e *Engine) Deliver(ctx context.Context, ref store.MessageRef) (Delivery, e
 		return NotMine, nil
 	}
 	// Once claimed, the attempt runs to its end even if the caller leaves.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.sendTimeout())
+	sendCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.sendTimeout())
 	defer cancel()
-	s := e.send(ctx, c.Claimed)
-	settleCtx, cancelSettle := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
-	defer cancelSettle()
-	if _, err := e.settle.do(settleCtx, s); err != nil {
+	s := e.send(sendCtx, c.Claimed)
+	if err := e.settleClaimed(ctx, s); err != nil {
 		return "", err
 	}
 	d := deliveryOf(s.State)
@@ -63,6 +61,34 @@ func (e *Engine) Deliver(ctx context.Context, ref store.MessageRef) (Delivery, e
 	}
 	return d, nil
 }
+
+// settleClaimed writes down how a claimed delivery ended. While the database is
+// away it tries again for as long as the caller waits and the claim lasts: what
+// is never written down is sent once more when its claim has run out.
+func (e *Engine) settleClaimed(ctx context.Context, s store.Settled) error {
+	patience, cancel := context.WithTimeout(ctx, e.Store.ClaimLease()/2)
+	defer cancel()
+	for wait := settleFirstWait; ; wait = min(2*wait, settleLongWait) {
+		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
+		_, err := e.settle.do(bound, s)
+		cancel()
+		if !errors.Is(err, model.ErrUnavailable) {
+			return err
+		}
+		select {
+		case <-patience.Done():
+			return err
+		case <-time.After(wait + rand.N(wait)):
+		}
+	}
+}
+
+// How long (machine time) settleClaimed waits for the database; as much again
+// is added at random, so that not all come back at once.
+const (
+	settleFirstWait = 100 * time.Millisecond
+	settleLongWait  = 2 * time.Second
+)
 
 // claim is one claimed message. A group may hold its ref twice, of a sweep and
 // of a task: the first caller takes it.

@@ -220,6 +220,58 @@ func TestTwoHandsNeverSendTheSame(t *testing.T) {
 	}
 }
 
+// TestADeliveryOutlivesAnOutage: what was sent while the database went away is
+// written down when it is back, and not sent again.
+func TestADeliveryOutlivesAnOutage(t *testing.T) {
+	t.Parallel()
+	w := scenario.New(t, nil)
+	hook, router, g := gated(t)
+	w.Exec("UPDATE users SET webhook_url = ?", g.url)
+	w.Exec("UPDATE directory_version SET version = version + 1")
+	w.Engine = w.NewEngine(w.Queue, router)
+	a := w.Create(w.Complaint(model.SeverityHigh))[0]
+	w.Exec("UPDATE messages SET channel = 'webhook'")
+	m := w.Messages(a.ID)[0]
+
+	var d engine.Delivery
+	var err error
+	delivered := make(chan struct{})
+	go func() {
+		defer close(delivered)
+		d, err = w.Engine.Deliver(t.Context(), store.MessageRef{ID: m.ID})
+	}()
+	<-g.came
+	// The sequence counts the refusals: it is not rolled back with them.
+	w.Exec(`CREATE SEQUENCE refusals;
+		CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			PERFORM nextval('refusals');
+			RAISE EXCEPTION 'the database is away' USING ERRCODE = 'admin_shutdown';
+		END $$;
+		CREATE TRIGGER outage BEFORE UPDATE ON messages FOR EACH ROW EXECUTE FUNCTION refuse()`)
+	g.open <- struct{}{}
+	refused := func() (n int) {
+		if qerr := w.Store.DB().NewRaw("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM refusals").Scan(t.Context(), &n); qerr != nil {
+			t.Fatal(qerr)
+		}
+		return n
+	}
+	for refused() < 2 {
+		select {
+		case <-delivered:
+			t.Fatalf("delivery = %q, %v after %d refusals; want it to wait for the database", d, err, refused())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	w.Exec("DROP TRIGGER outage ON messages")
+	<-delivered
+	if err != nil || d != engine.Delivered {
+		t.Errorf("delivery = %q, %v; want sent", d, err)
+	}
+	if m := message(t, w, m.ID); m.State != model.MessageSent || m.Attempts != 1 || len(hook.Accepted()) != 1 {
+		t.Errorf("message = %+v after %d calls, want sent by one", m, len(hook.Accepted()))
+	}
+}
+
 func TestLateMessagesAreTakenOldestFirst(t *testing.T) {
 	t.Parallel()
 	w, mail, _ := withMail(t)

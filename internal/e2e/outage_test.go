@@ -19,7 +19,8 @@ import (
 func TestOutagesAreSurvived(t *testing.T) {
 	t.Parallel()
 	servers := testenv.OwnServers(t)
-	c := newCluster(t, testenv.DatabaseOn(t, servers.DatabaseURL), servers.RedisURL)
+	// A claim whose commit went unanswered is taken again when it has run out.
+	c := newCluster(t, testenv.DatabaseOn(t, servers.DatabaseURL), servers.RedisURL, "PX_CLAIM_LEASE=10s")
 	key := c.furnish(directory(1, "", "log"), policy(hours{target: 4, reminder: 1, gap: 2}))
 	ps := c.start("producer", "worker", "scheduler", "web")
 	producer, worker := ps[0], ps[1]
