@@ -35,6 +35,7 @@ type commands struct {
 	Migrate   migrateCmd   `cmd:"" help:"Bring the database's schema up to date."`
 	Policy    policyCmd    `cmd:"" help:"Apply or export the policy: triggers, routing, SLA configs."`
 	Directory directoryCmd `cmd:"" help:"Apply people and places."`
+	SLA       slaCmd       `cmd:"" name:"sla" help:"Try the SLA clock on worked cases."`
 	Key       keyCmd       `cmd:"" help:"Make, list and revoke API keys of source systems."`
 
 	Producer  producerCmd  `cmd:"" help:"Take feedback in over HTTP."`

@@ -129,14 +129,7 @@ func (c *Case) floor() time.Duration { return min(Floor, c.target()) }
 // second result is the open time of the pauses that did.
 func (c *Case) targetDue() (time.Time, time.Duration) {
 	due := whole(c.clock().Add(c.Action.ClockStart, c.target()))
-	var paused time.Duration
-	for _, p := range c.Action.Plan.V.Pauses {
-		if p.From.Before(due) {
-			open := c.clock().Between(p.From, p.To)
-			due, paused = c.clock().Add(due, open), paused+open
-		}
-	}
-	return due, paused
+	return c.clock().Pause(due, c.Action.Plan.V.Pauses)
 }
 
 // whole truncates to the second: domain instants have no finer grain. For an
