@@ -39,6 +39,8 @@ func (e *Engine) sendTimeout() time.Duration { return min(maxSend, e.Store.Claim
 // retries, so a failed delivery is not an error here; an error means that the
 // database did not answer.
 func (e *Engine) Deliver(ctx context.Context, ref store.MessageRef) (Delivery, error) {
+	e.delivering.RLock()
+	defer e.delivering.RUnlock()
 	all, err := e.deliver.do(ctx, ref)
 	if err != nil {
 		return "", err
@@ -69,10 +71,11 @@ func (e *Engine) settleClaimed(ctx context.Context, s store.Settled) error {
 	patience, cancel := context.WithTimeout(ctx, e.Store.ClaimLease()/2)
 	defer cancel()
 	for wait := settleFirstWait; ; wait = min(2*wait, settleLongWait) {
-		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
+		// The group's own end comes first, and says what was the matter.
+		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout+settleLongWait)
 		_, err := e.settle.do(bound, s)
 		cancel()
-		if !errors.Is(err, model.ErrUnavailable) {
+		if !errors.Is(err, model.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
 		select {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -42,6 +43,8 @@ type Engine struct {
 	settle  *batcher[store.Settled, struct{}]
 
 	acceptGroup *batcher[model.Feedback, map[model.FeedbackID]*store.Accepted]
+
+	delivering sync.RWMutex // held for reading while a message is delivered
 }
 
 // Group sizes: a flush costs about one commit whatever its size, so waiting two
@@ -68,12 +71,15 @@ func New(o Options) *Engine {
 	return e
 }
 
-// Close waits for what is under way. Calls made afterwards are refused.
+// Close waits for what is under way: messages that are being sent are settled,
+// else they would be sent again. Calls made afterwards are refused.
 func (e *Engine) Close() {
 	e.decide.close()
 	e.fire.close()
 	e.deliver.close()
+	e.delivering.Lock()
 	e.settle.close()
+	e.delivering.Unlock()
 	e.acceptGroup.close()
 }
 

@@ -27,12 +27,17 @@ func (e *Engine) fireBatch(ctx context.Context, refs []store.DeadlineRef) (map[s
 	byRef := make(map[store.DeadlineRef]store.FireResult, len(results))
 	for _, r := range results {
 		byRef[r.Ref] = r
-		for i, ev := range r.Events {
-			e.Metrics.LatenessSeconds.WithLabelValues(string(ev.Kind)).Observe(r.Lates[i].Seconds())
-			if ev.Kind == model.EventEscalation && ev.Done == model.DoneUntargeted {
-				e.Metrics.Untargeted.Inc()
-			}
-		}
+		e.countTaken(r.Taken)
 	}
 	return byRef, err
+}
+
+// countTaken counts events, whoever's transaction took them.
+func (e *Engine) countTaken(taken []store.Taken) {
+	for _, ev := range taken {
+		e.Metrics.LatenessSeconds.WithLabelValues(string(ev.Kind)).Observe(ev.Late.Seconds())
+		if ev.Kind == model.EventEscalation && ev.Done == model.DoneUntargeted {
+			e.Metrics.Untargeted.Inc()
+		}
+	}
 }

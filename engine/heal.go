@@ -2,8 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 
+	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/store"
 )
 
@@ -26,9 +28,9 @@ func (e *Engine) HealFeedback(ctx context.Context, after store.Keyset) (Turn, er
 	t := Turn{Next: next, More: len(ids) == healBatch}
 	byID, err := e.decideBatch(ctx, ids)
 	for _, r := range byID {
-		if r.Err != nil {
+		if r.Err != nil && !errors.Is(r.Err, model.ErrUnavailable) {
 			e.Log.Error().Stringer("feedback", r.FeedbackID).Str("decision", string(r.Decision)).Err(r.Err).Msg("feedback not decided")
-		} else if !r.Before {
+		} else if r.Err == nil && !r.Before {
 			t.Healed++
 		}
 	}

@@ -37,12 +37,12 @@ func TestLatenessIsEachEventsOwn(t *testing.T) {
 	a := w.Create(w.Complaint(model.SeverityCritical))[0]
 	w.SetTime(a.DueAt.Add(30 * time.Minute)) // the reminder is late by 4.5 h, the due by half an hour
 	r, err := w.Engine.Fire(t.Context(), w.Job(a.ID))
-	if err != nil || r.Outcome != store.Fired || len(r.Lates) != 2 {
+	if err != nil || r.Outcome != store.Fired || len(r.Taken) != 2 {
 		t.Fatalf("fire = %+v, %v; want two events", r, err)
 	}
 	for i, want := range []time.Duration{270 * time.Minute, 30 * time.Minute} {
-		if d := r.Lates[i] - want; d < 0 || d > time.Minute {
-			t.Errorf("event %d late by %s, want %s", i, r.Lates[i], want)
+		if d := r.Taken[i].Late - want; d < 0 || d > time.Minute {
+			t.Errorf("event %d late by %s, want %s", i, r.Taken[i].Late, want)
 		}
 	}
 	for _, kind := range []string{"reminder", "overdue"} {
@@ -78,6 +78,17 @@ func TestNobodyThereIsCounted(t *testing.T) {
 	}
 	if n := w.Metric("px_stages_untargeted_total"); n != 1 {
 		t.Errorf("px_stages_untargeted_total = %v, want the one stage", n)
+	}
+	// One that a move settles counts like one that fires.
+	w.SetTime(*w.Action(id).NextAt)
+	if _, err := w.Engine.Move(t.Context(), id, 0, sla.MoveRequest{Move: model.MoveNote, Text: "seen"}); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.Metric("px_stages_untargeted_total"); n != 2 {
+		t.Errorf("px_stages_untargeted_total = %v, want the stage that the move settled too", n)
+	}
+	if n := w.Metric("px_deadline_lateness_seconds", "escalation"); n != 2 {
+		t.Errorf("px_deadline_lateness_seconds observed %v stages, want 2", n)
 	}
 	w.Holds()
 }

@@ -28,6 +28,7 @@ func (e *Engine) Move(ctx context.Context, id model.ActionID, version int64, req
 		e.Metrics.Moves.WithLabelValues(string(req.Move), "refused").Inc()
 		return nil, err
 	}
+	e.countTaken(results[0].Taken)
 	e.Metrics.Moves.WithLabelValues(string(req.Move), "made").Inc()
 	e.Log.Info().Stringer("action", id).Str("move", string(req.Move)).Str("status", string(results[0].Action.Status)).Msg("action moved")
 	return &results[0].Action, nil

@@ -50,6 +50,15 @@ func (es FieldErrors) Err() error {
 	return es
 }
 
+// PanicError is a contained panic. Neither it nor its text carries the panic's
+// value, which may be anybody's words.
+type PanicError struct {
+	Kind  string // the type of the value
+	Stack []byte // for the log alone
+}
+
+func (e *PanicError) Error() string { return "panic with a " + e.Kind }
+
 // TransitionError is a move that the transition table does not allow.
 type TransitionError struct {
 	Move  Move

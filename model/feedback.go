@@ -52,6 +52,9 @@ type Feedback struct {
 	ActionID       *ActionID  `bun:"type:uuid"`
 	DecidedAt      *time.Time //
 	PolicyRevision *int64     //
+	WouldDecision  Decision   `bun:",nullzero"` // what a history event would have become; empty: not history
+	WouldReason    string     // and why
+	WouldSeverity  Severity   // and how severe; empty: no action
 	Tries          int        // how often deciding it alone failed
 	HealAfter      time.Time  // machine time: the sweep takes it from here on
 	CreatedAt      time.Time  // domain time of the intake's commit

@@ -51,13 +51,20 @@ func BuiltIn(dir *Directory) *Rules {
 // every fault at once as model.FieldErrors (see Locate for their lines). Codes
 // of rows no longer active are fine: people leave, the policy stays.
 func Compile(p *Policy, revision int64, dir *Directory) (*Rules, error) {
-	faults := p.check()
 	c := newCompiler(revision, dir)
 	c.policy(p)
-	if faults = append(faults, c.faults...); len(faults) > 0 {
+	if faults := append(p.check(), c.faults...); len(faults) > 0 {
 		return nil, faults
 	}
 	return c.rules, nil
+}
+
+// Restore is Compile for a policy that was compiled once and applied: a check
+// that came later must not take the rules from the actions made under it.
+func Restore(p *Policy, revision int64, dir *Directory) (*Rules, error) {
+	c := newCompiler(revision, dir)
+	c.policy(p)
+	return c.rules, c.faults.Err()
 }
 
 // compiler turns a document into rules. It goes through with a faulty one too,

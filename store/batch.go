@@ -44,7 +44,7 @@ func bisectFrom[T any](ctx context.Context, items []T, first int, run func(conte
 func guard[T any](ctx context.Context, items []T, run func(context.Context, []T) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic while deciding: %T at %s", p, debug.Stack())
+			err = &model.PanicError{Kind: fmt.Sprintf("%T", p), Stack: debug.Stack()}
 		}
 	}()
 	return run(ctx, items)

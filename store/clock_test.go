@@ -52,7 +52,7 @@ func TestPlannedInstantsAreExactAtSpeed(t *testing.T) {
 			t.Fatal(err)
 		}
 		rs, effects, err := w.Store.Fire(t.Context(), []store.DeadlineRef{w.Job(a.ID)})
-		if err != nil || rs[0].Outcome != store.Fired || !rs[0].Events[0].Planned.Equal(next) {
+		if err != nil || rs[0].Outcome != store.Fired || !rs[0].Taken[0].Planned.Equal(next) {
 			t.Fatalf("fire = %+v, %v; want the event of %s", rs, err, next)
 		}
 		now, err := w.Store.Now(t.Context())

@@ -25,8 +25,9 @@ type Created struct {
 	Decision   model.Decision // empty: deciding it failed and will be tried again
 	Reason     string
 	ActionID   *model.ActionID
-	Before     bool // it had been decided before this call
-	NoOwner    bool // the action found nobody to own it
+	Before     bool    // it had been decided before this call
+	Taken      []Taken // events already past, which the decision took
+	NoOwner    bool    // the action found nobody to own it
 	Late       time.Duration
 	Err        error
 }
@@ -59,20 +60,33 @@ func (s *Store) Create(ctx context.Context, ids []model.FeedbackID) ([]Created, 
 }
 
 func (s *Store) create(ctx context.Context, ids []model.FeedbackID) ([]Created, tasks.Effects, error) {
+	results, effects, err := s.createLocking(ctx, ids, lockAll)
+	if errors.Is(err, errLocked) {
+		return s.createLocking(ctx, ids, lockFree)
+	}
+	return results, effects, err
+}
+
+func (s *Store) createLocking(ctx context.Context, ids []model.FeedbackID, lock string) ([]Created, tasks.Effects, error) {
 	var results []Created
 	var effects tasks.Effects
 	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx, st txState) error {
 		results, effects = nil, tasks.Effects{}
 		var rows []model.Feedback
-		err := tx.NewSelect().Model(&rows).Where("id IN (?)", bun.List(ids)).OrderExpr("id").For("UPDATE").Scan(ctx)
+		err := tx.NewSelect().Model(&rows).Where("id IN (?)", bun.List(ids)).OrderExpr("id").For(lock).Scan(ctx)
 		if err != nil {
 			return fmt.Errorf("load feedback: %w", err)
 		}
+		busy, err := busyFeedback(ctx, tx, ids, rows)
+		if err != nil {
+			return err
+		}
 		rows, results, effects, err = s.decidedBefore(ctx, tx, st, rows)
+		results = append(results, busy...)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		loads, err := readLoads(ctx, tx)
+		loads, err := readLoads(ctx, tx, st)
 		if err != nil {
 			return err
 		}
@@ -92,12 +106,26 @@ func (s *Store) create(ctx context.Context, ids []model.FeedbackID) ([]Created, 
 	return results, effects, err
 }
 
+// busyFeedback answers for the feedback that another transaction is at: whoever
+// asked is to come again.
+func busyFeedback(ctx context.Context, tx bun.Tx, ids []model.FeedbackID, rows []model.Feedback) ([]Created, error) {
+	have := make(map[model.FeedbackID]bool, len(rows))
+	for i := range rows {
+		have[rows[i].ID] = true
+	}
+	locked, err := lockedOf(ctx, tx, "feedback", missing(ids, have))
+	var busy []Created
+	for id := range locked {
+		busy = append(busy, Created{FeedbackID: id, Err: fmt.Errorf("feedback %s: %w", id, errLocked)})
+	}
+	return busy, err
+}
+
 // decidedBefore splits off the feedback that needs no decision and gathers the
 // current effects of its actions.
 func (s *Store) decidedBefore(ctx context.Context, tx bun.Tx, st txState, rows []model.Feedback) ([]model.Feedback, []Created, tasks.Effects, error) {
 	var open []model.Feedback
 	var done []Created
-	var effects tasks.Effects
 	var actions []model.ActionID
 	for _, f := range rows {
 		if f.Decision == "" {
@@ -109,25 +137,8 @@ func (s *Store) decidedBefore(ctx context.Context, tx bun.Tx, st txState, rows [
 			actions = append(actions, *f.ActionID)
 		}
 	}
-	if len(actions) == 0 {
-		return open, done, effects, nil
-	}
-	var as []model.Action
-	if err := tx.NewSelect().Model(&as).Where("id IN (?)", bun.List(actions)).Scan(ctx); err != nil {
-		return nil, nil, effects, fmt.Errorf("load decided actions: %w", err)
-	}
-	for i := range as {
-		effects.Add(armOf(&as[i], st.Now.Clock))
-	}
-	var ms []model.Message
-	err := tx.NewSelect().Model(&ms).Where("action_id IN (?)", bun.List(actions)).Where("state = ?", model.MessagePending).Scan(ctx)
-	if err != nil {
-		return nil, nil, effects, fmt.Errorf("load decided messages: %w", err)
-	}
-	for i := range ms {
-		effects.Add(sendOf(&ms[i], st.Now))
-	}
-	return open, done, effects, nil
+	effects, err := currentEffects(ctx, tx, st, actions)
+	return open, done, effects, err
 }
 
 // decide asks the rules about one feedback and notes the answer in its row.
@@ -135,6 +146,9 @@ func decide(f *model.Feedback, st txState, loads sla.Loads, w *writer) Created {
 	d := st.Rules.Decide(f, loads, st.Now.Domain, "")
 	at, rev := second(st.Now.Domain), st.Rules.Revision
 	f.Decision, f.Reason, f.DecidedAt, f.PolicyRevision = d.Decision, d.Reason, &at, &rev
+	if d.Would != nil {
+		f.WouldDecision, f.WouldReason, f.WouldSeverity = d.Would.Decision, d.Would.Reason, d.Would.Severity
+	}
 	r := Created{FeedbackID: f.ID, Decision: d.Decision, Reason: d.Reason, NoOwner: d.NoOwner}
 	if d.Outcome == nil {
 		return r
@@ -143,6 +157,7 @@ func decide(f *model.Feedback, st txState, loads sla.Loads, w *writer) Created {
 	a.ID, a.FeedbackID, a.CreatedAt = model.NewID[model.Action](), f.ID.Ptr(), at
 	f.ActionID, r.ActionID = a.ID.Ptr(), a.ID.Ptr()
 	r.Late = st.Now.Machine.Sub(f.HealAfter.Add(-w.grace)) // heal_after is acceptance + grace, or the last try's
+	r.Taken = w.taken(*d.Outcome)
 	w.add(*d.Outcome, 0)
 	return r
 }
@@ -175,10 +190,12 @@ func nameActions(ctx context.Context, tx bun.Tx, w *writer) error {
 }
 
 func writeDecisions(ctx context.Context, tx bun.Tx, rows []model.Feedback) error {
-	_, err := tx.NewUpdate().With("_data", tx.NewValues(&rows).Column("id", "decision", "reason", "action_id", "decided_at", "policy_revision")).
+	_, err := tx.NewUpdate().With("_data", tx.NewValues(&rows).Column("id", "decision", "reason", "action_id", "decided_at", "policy_revision",
+		"would_decision", "would_reason", "would_severity")).
 		Model((*model.Feedback)(nil)).TableExpr("_data").
 		Set("decision = _data.decision").Set("reason = _data.reason").Set("action_id = _data.action_id").
 		Set("decided_at = _data.decided_at").Set("policy_revision = _data.policy_revision").
+		Set("would_decision = _data.would_decision").Set("would_reason = _data.would_reason").Set("would_severity = _data.would_severity").
 		Where("f.id = _data.id").Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("write decisions: %w", err)
@@ -207,14 +224,23 @@ func (s *Store) failFeedback(ctx context.Context, id model.FeedbackID) (Created,
 	return r, err
 }
 
-func readLoads(ctx context.Context, tx bun.Tx) (sla.Loads, error) {
+// loadMemory is how far back (domain time) readLoads remembers who was given an
+// action that is closed by now.
+const loadMemory = 3 * 24 * time.Hour
+
+// readLoads counts everybody's live actions, and tells when each was last given
+// one, be it closed by now: else whoever closes fast would get them all.
+func readLoads(ctx context.Context, tx bun.Tx, st txState) (sla.Loads, error) {
 	var rows []struct {
 		AssignedTo   model.UserID
 		Live         int
 		LastAssigned time.Time
 	}
-	err := tx.NewRaw(`SELECT assigned_to, count(*) AS live, max(assigned_at) AS last_assigned FROM actions
-		WHERE status NOT IN ('closed', 'cancelled') AND assigned_to IS NOT NULL GROUP BY assigned_to`).Scan(ctx, &rows)
+	err := tx.NewRaw(`SELECT assigned_to, sum(live) AS live, max(assigned_at) AS last_assigned FROM (
+			SELECT assigned_to, assigned_at, 1 AS live FROM actions WHERE status NOT IN ('closed', 'cancelled') AND assigned_to IS NOT NULL
+			UNION ALL
+			SELECT assigned_to, assigned_at, 0 FROM actions WHERE status IN ('closed', 'cancelled') AND assigned_to IS NOT NULL AND created_at > ?
+		) AS given GROUP BY assigned_to`, st.Now.Domain.Add(-loadMemory)).Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("read loads: %w", err)
 	}

@@ -63,10 +63,16 @@ func transient(code string) bool {
 			return true
 		}
 	}
-	return code == "25006" || code == "55P03" // a replica, a lock not had in time
+	return code == "25006" // a replica
 }
 
+// errLocked is a lock that was not had in time.
+var errLocked = fmt.Errorf("%w: another transaction is at the row", model.ErrUnavailable)
+
 func mapPgError(pe *pgconn.PgError) error {
+	if pe.Code == "55P03" {
+		return errLocked
+	}
 	if transient(pe.Code) {
 		return fmt.Errorf("%w: %s (SQLSTATE %s)", model.ErrUnavailable, pe.Message, pe.Code)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -24,32 +25,43 @@ type DeadlineRef struct {
 type FireOutcome string
 
 // Fired: events were taken. Stale: the action has moved on, or is gone. NotDue:
-// its time has not come by the domain clock.
+// its time has not come by the domain clock. Busy: another transaction is at
+// the action.
 const (
 	Fired  FireOutcome = "fired"
 	Stale  FireOutcome = "stale"
 	NotDue FireOutcome = "not_due"
+	Busy   FireOutcome = "busy"
 )
 
 // FireResult is what became of one ref.
 type FireResult struct {
 	Ref     DeadlineRef
 	Outcome FireOutcome
-	Wait    time.Duration         // machine time until due, when NotDue
-	Events  []model.DeadlineEvent // what was taken, when Fired
-	Late    time.Duration         // machine time from the job's planned instant, when Fired
-	Lates   []time.Duration       // the same of each of Events
-	Err     error                 // this item alone failed; it is set aside for a while
+	Wait    time.Duration // machine time until due, when NotDue, or until it is worth a try, when Busy
+	Taken   []Taken       // what was taken, when Fired
+	Late    time.Duration // machine time from the job's planned instant, when Fired
+	Err     error         // this item alone failed; it is set aside for a while
+}
+
+// Taken is an event that a transaction took.
+type Taken struct {
+	model.DeadlineEvent
+	Late time.Duration // machine time from its planned instant
 }
 
 // healBackoff is how long (machine time) a row that failed alone is left out
 // of the sweeps, so that it never holds up the others.
 const healBackoff = time.Minute
 
+// busyWait is how long (machine time) a job waits for an action that somebody
+// holds: each try may cost its batch the wait for the lock.
+const busyWait = 5 * time.Second
+
 // Fire takes what is due of each action's plan: events, logs, messages and the
-// next job in one transaction. A stale ref yields the row's current effect
-// unless the queue has heard of it. A ref that fails alone carries its error and
-// leaves the others unharmed.
+// next job in one transaction. A stale ref yields the row's current effects
+// unless the queue has heard of them. A ref that fails alone carries its error
+// and leaves the others unharmed; one whose action is locked is left out as Busy.
 func (s *Store) Fire(ctx context.Context, refs []DeadlineRef) ([]FireResult, tasks.Effects, error) {
 	refs = sortedRefs(refs)
 	var results []FireResult
@@ -72,7 +84,22 @@ func (s *Store) Fire(ctx context.Context, refs []DeadlineRef) ([]FireResult, tas
 	return results, effects, err
 }
 
+// The ways to lock rows: wait for those that others hold, which a batch does
+// first, or leave them out, so that they don't hold up the rest.
+const (
+	lockAll  = "UPDATE"
+	lockFree = "UPDATE SKIP LOCKED"
+)
+
 func (s *Store) fire(ctx context.Context, refs []DeadlineRef) ([]FireResult, tasks.Effects, error) {
+	results, effects, err := s.fireLocking(ctx, refs, lockAll)
+	if errors.Is(err, errLocked) {
+		return s.fireLocking(ctx, refs, lockFree)
+	}
+	return results, effects, err
+}
+
+func (s *Store) fireLocking(ctx context.Context, refs []DeadlineRef, lock string) ([]FireResult, tasks.Effects, error) {
 	var results []FireResult
 	var effects tasks.Effects
 	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx, st txState) error {
@@ -81,52 +108,75 @@ func (s *Store) fire(ctx context.Context, refs []DeadlineRef) ([]FireResult, tas
 		for i, r := range refs {
 			ids[i] = r.ActionID
 		}
-		cases, err := s.loadCases(ctx, tx, st, ids)
+		cases, err := s.loadCases(ctx, tx, st, ids, lock)
+		if err != nil {
+			return err
+		}
+		locked, err := lockedOf(ctx, tx, "actions", missing(ids, cases))
 		if err != nil {
 			return err
 		}
 		w := &writer{st: st, grace: s.grace}
+		var stale []model.ActionID
 		for _, ref := range refs {
-			r, err := fireOne(ref, cases[ref.ActionID], w, &effects)
-			if err != nil {
+			r, err := fireOne(ref, cases[ref.ActionID], w)
+			switch {
+			case err != nil:
 				return err
+			case locked[ref.ActionID]:
+				r.Outcome, r.Wait = Busy, busyWait
+			case r.Outcome == Stale:
+				stale = append(stale, ref.ActionID)
 			}
 			results = append(results, r)
 		}
 		if err := w.write(ctx, tx); err != nil {
 			return err
 		}
+		effects, err = currentEffects(ctx, tx, st, stale)
 		effects.Add(w.effects())
-		return nil
+		return err
 	})
 	return results, effects, err
 }
 
-func fireOne(ref DeadlineRef, c *sla.Case, w *writer, effects *tasks.Effects) (FireResult, error) {
+func fireOne(ref DeadlineRef, c *sla.Case, w *writer) (FireResult, error) {
 	r := FireResult{Ref: ref, Outcome: Stale}
-	if c == nil {
+	if c == nil || c.Action.Gen != ref.Gen || c.Action.NextAt == nil {
 		return r, nil
 	}
-	a := &c.Action
-	if a.Gen != ref.Gen || a.NextAt == nil {
-		effects.Add(armOf(a, w.st.Now.Clock))
-		return r, nil
-	}
-	if a.NextAt.After(w.st.Now.Domain) {
+	a, now := &c.Action, w.nowFor(&c.Action)
+	if a.NextAt.After(now) {
 		r.Outcome, r.Wait = NotDue, w.st.Now.Clock.Real(*a.NextAt).Sub(w.st.Now.Machine)
 		return r, nil
 	}
-	out, ok := sla.Fire(*c, w.st.Now.Domain)
+	out, ok := sla.Fire(*c, now)
 	if !ok {
 		// Not stale: nothing would ever take it, and nobody would hear of it.
 		return r, fmt.Errorf("the row's next event, %s %d at %s, is not in its plan", a.NextKind, deref(a.NextStage), a.NextAt.Format(time.RFC3339))
 	}
-	r.Outcome, r.Events, r.Late = Fired, out.Events, w.late(*a.NextAt)
-	for _, e := range out.Events {
-		r.Lates = append(r.Lates, w.late(e.Planned))
-	}
+	r.Outcome, r.Taken, r.Late = Fired, w.taken(out), w.late(*a.NextAt)
 	w.add(out, a.Gen)
 	return r, nil
+}
+
+// nowFor is the domain time at which an action is decided. The clock was read
+// before its row was locked: whoever had the lock may have written at a later
+// reading, behind which nothing may fall.
+func (w *writer) nowFor(a *model.Action) time.Time {
+	if a.UpdatedAt.After(w.st.Now.Domain) {
+		return a.UpdatedAt
+	}
+	return w.st.Now.Domain
+}
+
+// taken lists what an outcome took, with its lateness.
+func (w *writer) taken(o sla.Outcome) []Taken {
+	ts := make([]Taken, len(o.Events))
+	for i, e := range o.Events {
+		ts[i] = Taken{e, w.late(e.Planned)}
+	}
+	return ts
 }
 
 // late is the machine time since a domain instant.
@@ -135,10 +185,10 @@ func (w *writer) late(at time.Time) time.Duration {
 }
 
 // loadCases locks the actions, in the order of their ids, and gathers what the
-// rules must know of each.
-func (s *Store) loadCases(ctx context.Context, tx bun.Tx, st txState, ids []model.ActionID) (map[model.ActionID]*sla.Case, error) {
+// rules must know of each. lock is lockAll or lockFree.
+func (s *Store) loadCases(ctx context.Context, tx bun.Tx, st txState, ids []model.ActionID, lock string) (map[model.ActionID]*sla.Case, error) {
 	var as []model.Action
-	if err := tx.NewSelect().Model(&as).Where("id IN (?)", bun.List(ids)).OrderExpr("id").For("UPDATE").Scan(ctx); err != nil {
+	if err := tx.NewSelect().Model(&as).Where("id IN (?)", bun.List(ids)).OrderExpr("id").For(lock).Scan(ctx); err != nil {
 		return nil, fmt.Errorf("load actions: %w", err)
 	}
 	events, err := eventsOf(ctx, tx, ids)
@@ -154,6 +204,66 @@ func (s *Store) loadCases(ctx context.Context, tx bun.Tx, st txState, ids []mode
 		cases[as[i].ID] = &sla.Case{Action: as[i], Events: events[as[i].ID], Config: cfg, Dir: st.Dir}
 	}
 	return cases, nil
+}
+
+// missing lists the ids that have no entry.
+func missing[T, V any](ids []model.ID[T], have map[model.ID[T]]V) []model.ID[T] {
+	var out []model.ID[T]
+	for _, id := range ids {
+		if _, ok := have[id]; !ok {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// lockedOf tells which of the rows that a locking read left out exist: those
+// are in another transaction's hands.
+func lockedOf[T any](ctx context.Context, tx bun.Tx, table string, ids []model.ID[T]) (map[model.ID[T]]bool, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var there []struct{ ID model.ID[T] }
+	if err := tx.NewRaw("SELECT id FROM ? WHERE id IN (?)", bun.Ident(table), bun.List(ids)).Scan(ctx, &there); err != nil {
+		return nil, fmt.Errorf("look for locked rows of %s: %w", table, err)
+	}
+	locked := make(map[model.ID[T]]bool, len(there))
+	for _, row := range there {
+		locked[row.ID] = true
+	}
+	return locked, nil
+}
+
+// currentEffects is what the queue may not have heard of: jobs that are not
+// armed, and the pending messages of their actions.
+func currentEffects(ctx context.Context, tx bun.Tx, st txState, ids []model.ActionID) (tasks.Effects, error) {
+	var effects tasks.Effects
+	if len(ids) == 0 {
+		return effects, nil
+	}
+	var as []model.Action
+	if err := tx.NewSelect().Model(&as).Where("id IN (?)", bun.List(ids)).Scan(ctx); err != nil {
+		return effects, fmt.Errorf("load the actions' effects: %w", err)
+	}
+	ids = nil
+	for i := range as {
+		effects.Add(armOf(&as[i], st.Now.Clock))
+		if a := &as[i]; a.NextAt == nil || a.ArmedGen < a.Gen {
+			ids = append(ids, a.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return effects, nil
+	}
+	var ms []model.Message
+	err := tx.NewSelect().Model(&ms).Where("action_id IN (?)", bun.List(ids)).Where("state = ?", model.MessagePending).Scan(ctx)
+	if err != nil {
+		return effects, fmt.Errorf("load the messages' effects: %w", err)
+	}
+	for i := range ms {
+		effects.Add(sendOf(&ms[i], st.Now))
+	}
+	return effects, nil
 }
 
 // eventsOf reads the deadline events that each action has taken.

@@ -24,6 +24,7 @@ type Move struct {
 // model.ErrNotFound or model.ErrConflict (the version).
 type Moved struct {
 	Action model.Action
+	Taken  []Taken // what was due, which the move settled
 	Err    error
 }
 
@@ -59,7 +60,7 @@ func (s *Store) move(ctx context.Context, moves []Move, round []int, results []M
 		for i, n := range round {
 			ids[i] = moves[n].ActionID
 		}
-		cases, err := s.loadCases(ctx, tx, st, ids)
+		cases, err := s.loadCases(ctx, tx, st, ids, lockAll)
 		if err != nil {
 			return err
 		}
@@ -101,12 +102,12 @@ func moveOne(m Move, c *sla.Case, w *writer) Moved {
 	if m.Version != 0 && m.Version != c.Action.Version {
 		return Moved{Action: c.Action, Err: fmt.Errorf("action %s: %w: it is at version %d", c.Action.Ref, model.ErrConflict, c.Action.Version)}
 	}
-	out, err := sla.Apply(*c, m.Request, w.st.Now.Domain)
+	out, err := sla.Apply(*c, m.Request, w.nowFor(&c.Action))
 	if err != nil {
 		return Moved{Action: c.Action, Err: err}
 	}
 	w.add(out, c.Action.Gen)
-	return Moved{Action: out.Action}
+	return Moved{Action: out.Action, Taken: w.taken(out)}
 }
 
 // rounds splits moves so that no round has two on the same action; within a

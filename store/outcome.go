@@ -33,7 +33,6 @@ type writer struct {
 // add takes one outcome. before is the gen that the row had; 0 for a new one.
 func (w *writer) add(o sla.Outcome, before int64) {
 	a := o.Action
-	a.UpdatedAt = second(w.st.Now.Domain)
 	if a.Gen != before {
 		a.ArmAfter, a.HealAfter = w.st.Now.Machine.Add(w.grace), nil
 	}
@@ -54,7 +53,7 @@ func (w *writer) add(o sla.Outcome, before int64) {
 		m := t.Message
 		m.ID, m.ActionID = model.NewID[model.Message](), a.ID
 		m.Key = "px_" + m.ID.Hex()
-		m.CreatedAt = second(w.st.Now.Domain)
+		m.CreatedAt = a.UpdatedAt
 		if t.EventOf >= 0 {
 			m.EventID = w.events[first+t.EventOf].ID.Ptr()
 		}
@@ -69,7 +68,6 @@ func (w *writer) add(o sla.Outcome, before int64) {
 // addLog gives a log row its id, and its words a place of their own.
 func (w *writer) addLog(l model.ActionLog, id model.ActionID) {
 	l.ID, l.ActionID = model.NewID[model.ActionLog](), id
-	l.CreatedAt = second(w.st.Now.Domain)
 	if l.Metadata.V == nil {
 		l.Metadata.V = model.LogMetadata{}
 	}

@@ -83,7 +83,7 @@ func (c *rulesCache) revision(ctx context.Context, db bun.IDB, revision int64, d
 		if err != nil {
 			return nil, err
 		}
-		if rules, err = sla.Compile(doc, revision, dir); err != nil {
+		if rules, err = sla.Restore(doc, revision, dir); err != nil {
 			return nil, fmt.Errorf("compile policy revision %d: %w", revision, err)
 		}
 	}

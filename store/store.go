@@ -113,12 +113,20 @@ func (r stateRow) now() model.Now {
 	return model.Now{Machine: r.Machine.UTC(), Domain: c.Virtual(r.Machine.UTC()), Clock: c}
 }
 
+// The bounds of a transaction, as PostgreSQL writes them: how long it waits for
+// another's lock, and how long one whose process has vanished keeps its own.
+const (
+	lockTimeout = "1s"
+	idleTimeout = "60s"
+)
+
 func readState(ctx context.Context, db bun.IDB) (stateRow, error) {
 	var r stateRow
 	err := db.NewRaw(`SELECT clock_timestamp() AS machine, c.real_epoch, c.virtual_epoch, c.speed,
+		set_config('lock_timeout', ?, true), set_config('idle_in_transaction_session_timeout', ?, true),
 		(SELECT version FROM directory_version) AS directory,
 		(SELECT coalesce(max(revision), 0) FROM policy_revisions) AS revision
-		FROM clock c`).Scan(ctx, &r)
+		FROM clock c`, lockTimeout, idleTimeout).Scan(ctx, &r)
 	return r, err
 }
 

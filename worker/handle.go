@@ -79,7 +79,7 @@ func (w *Worker) fire(ctx context.Context, t *asynq.Task) (result, error) {
 		return r, err
 	}
 	switch fired.Outcome {
-	case store.NotDue:
+	case store.NotDue, store.Busy:
 		return r, &NotDue{Wait: fired.Wait}
 	case store.Fired:
 		r.changed, r.late, r.odd = true, fired.Late, fired.Late > w.cfg.LateAfter
@@ -128,7 +128,7 @@ func (w *Worker) ProcessTask(ctx context.Context, t *asynq.Task) error {
 func (w *Worker) contained(ctx context.Context, t *asynq.Task) (r result, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &panicError{kind: fmt.Sprintf("%T", p), stack: debug.Stack()}
+			err = &model.PanicError{Kind: fmt.Sprintf("%T", p), Stack: debug.Stack()}
 		}
 	}()
 	return w.handle(ctx, t)
@@ -174,9 +174,9 @@ func (w *Worker) write(ctx context.Context, t *asynq.Task, a answer) {
 	if a.late > 0 {
 		e.Int64("late_ms", a.late.Milliseconds())
 	}
-	var p *panicError
+	var p *model.PanicError
 	if errors.As(a.err, &p) {
-		e.Bytes("stack", p.stack)
+		e.Bytes("stack", p.Stack)
 	}
 	e.Err(a.err).Msg("task handled")
 }

@@ -27,14 +27,6 @@ func malformed(want string) error {
 
 var errMalformed = errors.New("malformed task")
 
-// panicError is a panic of a handler without its value.
-type panicError struct {
-	kind  string
-	stack []byte
-}
-
-func (e *panicError) Error() string { return "panic with a " + e.kind }
-
 // handled marks an error that has been logged and counted.
 type handled struct{ err error }
 
@@ -61,7 +53,7 @@ func judge(ctx context.Context, r result, err error) verdict {
 		return verdict{outcome: r.outcome, level: zerolog.DebugLevel}
 	case errors.Is(err, errMalformed):
 		return verdict{outcome: "malformed", level: zerolog.ErrorLevel}
-	case errors.As(err, new(*panicError)):
+	case errors.As(err, new(*model.PanicError)):
 		return verdict{outcome: "panic", level: zerolog.ErrorLevel}
 	case exhausted(ctx): // asynq archives it now, whatever the error
 		return verdict{outcome: "exhausted", level: zerolog.ErrorLevel}
