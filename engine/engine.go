@@ -44,6 +44,8 @@ type Engine struct {
 
 	acceptGroup *batcher[model.Feedback, map[model.FeedbackID]*store.Accepted]
 
+	calendars calendarWalk
+
 	delivering sync.RWMutex // held for reading while a message is delivered
 }
 

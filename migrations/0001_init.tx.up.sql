@@ -206,6 +206,8 @@ CREATE TABLE actions (
     metadata          jsonb NOT NULL DEFAULT '{}',
     policy_revision   bigint NOT NULL DEFAULT 0,
     sla_config_id     uuid CONSTRAINT actions_sla_config_id_fkey REFERENCES sla_configs ON DELETE RESTRICT,
+    calendar          text NOT NULL DEFAULT '',
+    calendar_revision bigint NOT NULL DEFAULT 0,
     period            integer NOT NULL DEFAULT 1 CONSTRAINT actions_period_positive CHECK (period >= 1),
     original_due_at   timestamptz NOT NULL,
     paused_seconds    bigint NOT NULL DEFAULT 0 CONSTRAINT actions_paused_not_negative CHECK (paused_seconds >= 0),

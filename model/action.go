@@ -64,19 +64,21 @@ type Action struct {
 
 	Metadata JSON[json.RawMessage] `bun:"type:jsonb"`
 
-	PolicyRevision int64            // pinned; 0: built-in policy
-	SLAConfigID    *SLAConfigID     `bun:"sla_config_id,type:uuid"` // pinned; nil: the built-in config
-	Period         int              // counts from 1; see design: reopening or a later due starts a new one
-	OriginalDueAt  time.Time        // set at creation and at reopening only
-	PausedSeconds  int64            // open seconds of the pauses that moved DueAt
-	PausedAt       *time.Time       // the resolution clock stands still since then (submission, hold)
-	Plan           JSON[PlanMemory] `bun:"plan,type:jsonb"` // what neither clock nor events tell of the plan
-	HeldAt         *time.Time       //
-	HoldReason     string           //
-	ResumeAt       *time.Time       // auto-resume
-	AckDueAt       *time.Time       //
-	AckedAt        *time.Time       //
-	ApprovalDueAt  *time.Time       //
+	PolicyRevision   int64            // pinned; 0: built-in policy
+	SLAConfigID      *SLAConfigID     `bun:"sla_config_id,type:uuid"` // pinned; nil: the built-in config
+	Calendar         string           // of open time, pinned by its name; empty: around the clock
+	CalendarRevision int64            // the policy revision that the calendar is read from
+	Period           int              // counts from 1; see design: reopening or a later due starts a new one
+	OriginalDueAt    time.Time        // set at creation and at reopening only
+	PausedSeconds    int64            // open seconds of the pauses that moved DueAt
+	PausedAt         *time.Time       // the resolution clock stands still since then (submission, hold)
+	Plan             JSON[PlanMemory] `bun:"plan,type:jsonb"` // what neither clock nor events tell of the plan
+	HeldAt           *time.Time       //
+	HoldReason       string           //
+	ResumeAt         *time.Time       // auto-resume
+	AckDueAt         *time.Time       //
+	AckedAt          *time.Time       //
+	ApprovalDueAt    *time.Time       //
 
 	NextAt    *time.Time `bun:"next_at"`
 	NextKind  EventKind  `bun:",nullzero"`

@@ -21,6 +21,9 @@ const (
 	MoveDue        Move = "due"
 	MoveHold       Move = "hold"
 	MoveResume     Move = "resume"
+
+	// MoveCalendar is the program's own, and in no table: a calendar has changed.
+	MoveCalendar Move = "calendar"
 )
 
 // transition is one row of the table: from these statuses to that one.

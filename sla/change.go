@@ -3,6 +3,7 @@ package sla
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/pxactions/px/model"
 )
@@ -133,6 +134,7 @@ func (t *turn) changeDepartment(m MoveRequest) error {
 	a.DepartmentID = &d.ID
 	if m.Config != nil {
 		t.Config, a.SLAConfigID = m.Config, m.Config.ID
+		t.Open, a.Calendar, a.CalendarRevision = m.OpenTime.Calendar, m.OpenTime.Name, m.OpenTime.Revision
 		facts["sla_config"] = m.Config.Name
 	}
 	a.RequiresApproval = t.requiresApproval()
@@ -140,6 +142,28 @@ func (t *turn) changeDepartment(m MoveRequest) error {
 	t.logPlan(was, m, "Department changed to "+d.Code, facts)
 	t.tellStanding(was)
 	return nil
+}
+
+// Recalendar plans a live action anew for a calendar that has changed: what is
+// due is settled first. A due that was set by hand stands; what is counted from
+// it follows the calendar.
+func Recalendar(c Case, open OpenTime, now time.Time) Outcome {
+	t := newTurn(c, now)
+	t.settle()
+	was, plan := t.standing(), Upcoming(t.Case)
+	a := &t.Action
+	t.Open, a.Calendar, a.CalendarRevision = open.Calendar, open.Name, open.Revision
+	due := a.DueAt
+	if !a.DueManual {
+		due = t.fromTarget()
+	}
+	if same := func(x, y PlannedEvent) bool { return x.Kind == y.Kind && x.Stage == y.Stage && x.At.Equal(y.At) }; due.Equal(was.due) && slices.EqualFunc(plan, Upcoming(t.Case), same) {
+		return t.outcome()
+	}
+	t.replan(was, due)
+	t.logPlan(was, MoveRequest{Move: model.MoveCalendar}, "Calendar "+open.Name+" changed", model.LogMetadata{"calendar": open.Name, "calendar_revision": open.Revision})
+	t.tellStanding(was)
+	return t.outcome()
 }
 
 // changeDue sets the due by hand; it stands until something recomputes it.

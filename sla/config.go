@@ -18,7 +18,7 @@ type Config struct {
 
 	RequiresApproval func(model.SourceType, model.Severity) bool // nil: always
 	Clock            map[model.Severity]ClockKind                // which time each severity's target counts; a missing one: open
-	Calendar         Calendar
+	Calendar         string                                      // name of the calendar of open time; empty: the department's, else the hospital's
 }
 
 // Stage is one step of escalation.

@@ -96,8 +96,9 @@ func (r *Rules) open(d *Decision, f *model.Feedback, loads Loads, now time.Time,
 		loads.count(*a.AssignedTo, now)
 	}
 	cfg := r.Match(a.HospitalID, a.DepartmentID)
-	a.SLAConfigID = cfg.ID
-	out := Open(a, cfg, r.dir, now)
+	open := r.OpenTime(cfg, a.HospitalID, a.DepartmentID)
+	a.SLAConfigID, a.Calendar, a.CalendarRevision = cfg.ID, open.Name, open.Revision
+	out := Open(Case{Action: a, Config: cfg, Open: open.Calendar, Dir: r.dir}, now)
 	out.explain(d)
 	d.Outcome = &out
 }

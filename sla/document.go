@@ -144,16 +144,23 @@ func (r *reader) read(path string, node ast.Node, v reflect.Value) {
 		}
 		return
 	}
-	switch v.Kind() {
-	case reflect.Struct:
+	switch kind := v.Kind(); {
+	case isText(v.Type()):
+		r.readScalar(path, n, v)
+	case kind == reflect.Struct:
 		r.readStruct(path, n, v)
-	case reflect.Map:
+	case kind == reflect.Map:
 		r.readMap(path, n, v)
-	case reflect.Slice:
+	case kind == reflect.Slice:
 		r.readSlice(path, n, v)
 	default:
 		r.readScalar(path, n, v)
 	}
+}
+
+// isText reports whether values of a type are read from one plain text.
+func isText(t reflect.Type) bool {
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
 // pairs are the entries of a mapping; false, and a fault, for anything else
@@ -217,7 +224,7 @@ func (r *reader) readMap(path string, n ast.Node, v reflect.Value) {
 func (r *reader) readSlice(path string, n ast.Node, v reflect.Value) {
 	seq, ok := n.(*ast.SequenceNode)
 	if !ok {
-		if _, scalar := n.(ast.ScalarNode); !scalar || v.Type().Elem().Kind() == reflect.Struct {
+		if _, scalar := n.(ast.ScalarNode); !scalar || v.Type().Elem().Kind() == reflect.Struct && !isText(v.Type().Elem()) {
 			r.faults.Add(path, "format", "must be a list")
 			return
 		}

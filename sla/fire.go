@@ -34,8 +34,8 @@ func (t *turn) at() *time.Time {
 // same transaction; assigned counts as the move of it. The action comes filled
 // but for its plan: place, severity, owner, ReceivedAt, and ClockStart where
 // the clock starts elsewhere than there.
-func Open(a model.Action, cfg *Config, dir *Directory, now time.Time) Outcome {
-	t := newTurn(Case{Action: a, Config: cfg, Dir: dir}, now)
+func Open(c Case, now time.Time) Outcome {
+	t := newTurn(c, now)
 	t.open()
 	t.settle()
 	return t.outcome()
@@ -59,6 +59,7 @@ func (t *turn) open() {
 	a.OriginalDueAt = a.DueAt
 	t.log(model.LogCreated, "Created; due "+clockTime(a.DueAt), model.LogMetadata{
 		"severity": a.Severity, "due_at": rfc3339(a.DueAt), "clock_start": rfc3339(a.ClockStart), "sla_config": t.Config.Name,
+		"clock": t.clockName(),
 	})
 	if owner := a.AssignedTo; owner != nil {
 		a.AssignedTo = nil

@@ -84,6 +84,14 @@ func (t *turn) codes(ids []model.UserID) []string {
 	return cs
 }
 
+// clockName says what the target counts: elapsed time, or a calendar's.
+func (t *turn) clockName() string {
+	if t.clock() == (Calendar{}) {
+		return string(ClockElapsed)
+	}
+	return t.Action.Calendar
+}
+
 // clockTime is an instant as the story's sentences write it.
 func clockTime(at time.Time) string { return at.UTC().Format("2006-01-02 15:04 MST") }
 

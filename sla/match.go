@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"time"
 
@@ -81,6 +82,61 @@ func (r *Rules) Match(hospital model.HospitalID, department *model.DepartmentID)
 	return r.configs.match(hospital, department)
 }
 
+// OpenTime is the calendar by which an action counts open time, as it is pinned:
+// by its name, in one revision of the policy.
+type OpenTime struct {
+	Name     string // empty: around the clock
+	Revision int64
+	Calendar Calendar
+}
+
+// OpenTime finds the calendar of an action at a place: the config's, else the
+// department's, else the hospital's, else around the clock. A name that this
+// revision doesn't have is around the clock until one has it.
+func (r *Rules) OpenTime(cfg *Config, hospital model.HospitalID, department *model.DepartmentID) OpenTime {
+	name := cfg.Calendar
+	if dep := r.dir.Departments[model.Deref(department)]; dep != nil {
+		name = cmp.Or(name, dep.Calendar)
+	}
+	if h := r.dir.Hospitals[hospital]; h != nil {
+		name = cmp.Or(name, h.Calendar)
+	}
+	return r.OpenTimeOf(name)
+}
+
+// OpenTimeOf is the calendar of a name, as this revision has it.
+func (r *Rules) OpenTimeOf(name string) OpenTime {
+	return OpenTime{Name: name, Revision: r.Revision, Calendar: r.calendars[name].Calendar}
+}
+
+// SameCalendar reports whether two revisions count open time by a calendar
+// alike.
+func (r *Rules) SameCalendar(other *Rules, name string) bool {
+	return reflect.DeepEqual(r.calendars[name].spec, other.calendars[name].spec)
+}
+
+// MissingCalendars lists the calendars that active places of the directory name
+// and this revision doesn't have, as hospital or hospital/department: name.
+func (r *Rules) MissingCalendars() []string {
+	var missing []string
+	lacks := func(name string) bool {
+		_, ok := r.calendars[name]
+		return name != "" && !ok
+	}
+	for _, h := range r.dir.Hospitals {
+		if h.Active && lacks(h.Calendar) {
+			missing = append(missing, h.Code+": "+h.Calendar)
+		}
+	}
+	for _, d := range r.dir.Departments {
+		if h := r.dir.Hospitals[d.HospitalID]; d.Active && h != nil && lacks(d.Calendar) {
+			missing = append(missing, h.Code+"/"+d.Code+": "+d.Calendar)
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}
+
 // config compiles a config of the document. It holds no faults any more.
 func (s *ConfigSpec) config(id *model.SLAConfigID, revision int64) *Config {
 	c := &Config{
@@ -91,8 +147,9 @@ func (s *ConfigSpec) config(id *model.SLAConfigID, revision int64) *Config {
 			model.SeverityMedium:   hours(orInt(s.MediumHours, builtInMedium)),
 			model.SeverityLow:      hours(orInt(s.LowHours, builtInLow)),
 		},
-		Stages: map[model.Severity][]Stage{},
-		Clock:  map[model.Severity]ClockKind{},
+		Calendar: s.Calendar,
+		Stages:   map[model.Severity][]Stage{},
+		Clock:    map[model.Severity]ClockKind{},
 	}
 	for _, h := range s.reminders() {
 		c.Reminders = append(c.Reminders, hours(h))

@@ -11,6 +11,7 @@ type Case struct {
 	Action model.Action
 	Events []model.DeadlineEvent // all taken so far, any order
 	Config *Config               // the pinned one
+	Open   Calendar              // its open time, as pinned; zero: around the clock
 	Dir    *Directory
 }
 
@@ -49,6 +50,7 @@ type MoveRequest struct {
 	Severity   model.Severity     // severity: the new one
 	Department model.DepartmentID // department: the new one
 	Config     *Config            // department: the config that matches there; nil keeps the pinned one
+	OpenTime   OpenTime           // department, with Config: the calendar that counts there
 	DueAt      time.Time          // due: the new deadline
 	Text       string             // note: the words
 	ActionPlan string             // submit, close: what was planned; empty leaves it

@@ -119,7 +119,14 @@ func (c *Case) nextStage() int {
 
 func (c *Case) ladder() []Stage       { return c.Config.Stages[c.Action.Severity] }
 func (c *Case) target() time.Duration { return c.Config.Target[c.Action.Severity] }
-func (c *Case) clock() Calendar       { return c.Config.Calendar }
+
+// clock is the action's own clock: elapsed time, or the open time of its place.
+func (c *Case) clock() Calendar {
+	if c.Config.Clock[c.Action.Severity] == ClockElapsed {
+		return Calendar{}
+	}
+	return c.Open
+}
 
 // floor is what a rejection leaves at least.
 func (c *Case) floor() time.Duration { return min(Floor, c.target()) }

@@ -19,10 +19,11 @@ const DefaultMaxAge = 7 * 24 * time.Hour
 // and by when. People and places stand in it by code only. An absent key means
 // the built-in rule.
 type Policy struct {
-	MaxAge   Age           `yaml:"max_age,omitzero" json:"max_age,omitzero"` // 0: DefaultMaxAge
-	Triggers []TriggerSpec `yaml:"triggers,omitzero" json:"triggers,omitzero"`
-	Routing  []RuleSpec    `yaml:"routing,omitzero" json:"routing,omitzero"`
-	SLA      []ConfigSpec  `yaml:"sla,omitzero" json:"sla,omitzero"`
+	MaxAge    Age            `yaml:"max_age,omitzero" json:"max_age,omitzero"` // 0: DefaultMaxAge
+	Calendars []CalendarSpec `yaml:"calendars,omitzero" json:"calendars,omitzero"`
+	Triggers  []TriggerSpec  `yaml:"triggers,omitzero" json:"triggers,omitzero"`
+	Routing   []RuleSpec     `yaml:"routing,omitzero" json:"routing,omitzero"`
+	SLA       []ConfigSpec   `yaml:"sla,omitzero" json:"sla,omitzero"`
 }
 
 // Age is a length of time written with its unit: 7d, 36h, 90m.
@@ -146,6 +147,8 @@ type ConfigSpec struct {
 	// Stages replaces a severity's ladder; a severity left out has the built-in
 	// number of stages (3, 3, 2, 1 from critical down), EscalationDelayHours apart.
 	Stages map[model.Severity][]StageSpec `yaml:"stages,omitzero" json:"stages,omitzero"`
+	// Calendar counts open time; empty: the department's, else the hospital's.
+	Calendar string `yaml:"calendar,omitzero" json:"calendar,omitzero"`
 	// Clock names each severity's clock; a severity left out keeps the built-in one.
 	Clock map[model.Severity]ClockKind `yaml:"clock,omitzero" json:"clock,omitzero"`
 

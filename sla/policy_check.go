@@ -29,6 +29,16 @@ func (p *Policy) check() model.FieldErrors {
 	if p.MaxAge < 0 || int64(p.MaxAge) > int64(hours(maxHours)) {
 		c.add("max_age", "range", "must be above 0 and at most ten years")
 	}
+	names := map[string]bool{}
+	for i := range p.Calendars {
+		at, s := fmt.Sprintf("calendars[%d]", i), &p.Calendars[i]
+		c.name(at, s.Name)
+		if names[s.Name] {
+			c.add(at+".name", "duplicate", "another calendar has the name %q", s.Name)
+		}
+		names[s.Name] = true
+		c.calendar(at, s)
+	}
 	scopes := map[string]string{}
 	for i := range p.Triggers {
 		c.trigger(fmt.Sprintf("triggers[%d]", i), &p.Triggers[i], scopes)

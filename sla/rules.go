@@ -20,12 +20,13 @@ type Rules struct {
 	Revision int64         // of the policy; 0: built-in
 	MaxAge   time.Duration // how far back a source's received_at may lie
 
-	dir      *Directory
-	triggers triggers
-	routing  routing
-	configs  matcher
-	rules    []model.RoutingRule
-	rows     []model.SLAConfig
+	dir       *Directory
+	calendars map[string]namedCalendar
+	triggers  triggers
+	routing   routing
+	configs   matcher
+	rules     []model.RoutingRule
+	rows      []model.SLAConfig
 }
 
 // Directory is the snapshot of people and places the rules were compiled for.
@@ -84,12 +85,28 @@ func newCompiler(revision int64, dir *Directory) *compiler {
 
 func (c *compiler) policy(p *Policy) {
 	c.rules.MaxAge = time.Duration(cmp.Or(p.MaxAge, Age(DefaultMaxAge)))
+	c.calendars(p.Calendars)
 	c.triggers(p.Triggers)
 	for i := range p.Routing {
 		c.rules.rules = append(c.rules.rules, c.rule(fmt.Sprintf("routing[%d]", i), &p.Routing[i]))
 	}
 	c.rules.routing = newRouting(c.rules.rules)
 	c.configs(p.SLA)
+}
+
+// namedCalendar is a compiled calendar with the words that it was made of.
+type namedCalendar struct {
+	Calendar
+	spec *CalendarSpec
+}
+
+func (c *compiler) calendars(specs []CalendarSpec) {
+	c.rules.calendars = make(map[string]namedCalendar, len(specs))
+	for i := range specs {
+		s := &specs[i]
+		cal, _ := s.Compile() // its faults are found by check
+		c.rules.calendars[s.Name] = namedCalendar{cal, s}
+	}
 }
 
 func (c *compiler) triggers(specs []TriggerSpec) {
@@ -228,6 +245,9 @@ func (c *compiler) configRow(at string, s *ConfigSpec) model.SLAConfig {
 		c.add(at, "format", "must be a config that JSON can hold")
 	}
 	row.Spec = model.Of(json.RawMessage(spec))
+	if _, ok := c.rules.calendars[s.Calendar]; !ok && s.Calendar != "" {
+		c.add(at+".calendar", "unknown", "no calendar of this policy has the name %q", s.Calendar)
+	}
 	return row
 }
 

@@ -139,7 +139,7 @@ func opened(t testing.TB, sev model.Severity, bend ...func(*model.Action, *sla.C
 func openScene(t testing.TB, a model.Action, cfg *sla.Config, dir *sla.Directory, now time.Time) *scene {
 	t.Helper()
 	s := &scene{t: t, c: sla.Case{Config: cfg, Dir: dir}}
-	s.absorb(sla.Open(a, cfg, dir, now), now)
+	s.absorb(sla.Open(sla.Case{Action: a, Config: cfg, Dir: dir}, now), now)
 	return s
 }
 

@@ -197,11 +197,11 @@ func (s *Store) loadCases(ctx context.Context, tx bun.Tx, st txState, ids []mode
 	}
 	cases := make(map[model.ActionID]*sla.Case, len(as))
 	for i := range as {
-		cfg, err := s.pinned(ctx, tx, st, &as[i])
+		c, err := s.pinned(ctx, tx, st, &as[i], events[as[i].ID])
 		if err != nil {
 			return nil, err
 		}
-		cases[as[i].ID] = &sla.Case{Action: as[i], Events: events[as[i].ID], Config: cfg, Dir: st.Dir}
+		cases[as[i].ID] = &c
 	}
 	return cases, nil
 }
@@ -281,23 +281,34 @@ func eventsOf(ctx context.Context, tx bun.Tx, ids []model.ActionID) (map[model.A
 
 // pinnedRules are the rules of the policy revision that an action was made under.
 func (s *Store) pinnedRules(ctx context.Context, tx bun.Tx, st txState, a *model.Action) (*sla.Rules, error) {
-	if a.PolicyRevision == st.Rules.Revision {
-		return st.Rules, nil
-	}
-	return s.rules.revision(ctx, tx, a.PolicyRevision, st.Dir)
+	return s.rulesOf(ctx, tx, st, a.PolicyRevision)
 }
 
-// pinned is the SLA config that an action was given when it was made.
-func (s *Store) pinned(ctx context.Context, tx bun.Tx, st txState, a *model.Action) (*sla.Config, error) {
+func (s *Store) rulesOf(ctx context.Context, tx bun.Tx, st txState, revision int64) (*sla.Rules, error) {
+	if revision == st.Rules.Revision {
+		return st.Rules, nil
+	}
+	return s.rules.revision(ctx, tx, revision, st.Dir)
+}
+
+// pinned gathers what the rules must know of an action: the SLA config that it
+// was given when it was made, and the calendar that it was last planned by.
+func (s *Store) pinned(ctx context.Context, tx bun.Tx, st txState, a *model.Action, events []model.DeadlineEvent) (sla.Case, error) {
+	c := sla.Case{Action: *a, Events: events, Dir: st.Dir}
 	rules, err := s.pinnedRules(ctx, tx, st, a)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
-	cfg := rules.Config(a.SLAConfigID)
-	if cfg == nil {
-		return nil, fmt.Errorf("action %s: policy revision %d has no such SLA config", a.ID, a.PolicyRevision)
+	if c.Config = rules.Config(a.SLAConfigID); c.Config == nil {
+		return c, fmt.Errorf("action %s: policy revision %d has no such SLA config", a.ID, a.PolicyRevision)
 	}
-	return cfg, nil
+	if a.CalendarRevision != a.PolicyRevision {
+		if rules, err = s.rulesOf(ctx, tx, st, a.CalendarRevision); err != nil {
+			return c, err
+		}
+	}
+	c.Open = rules.OpenTimeOf(a.Calendar).Calendar
+	return c, nil
 }
 
 // sortedRefs returns the refs in the order of their actions, the newest gen of

@@ -82,7 +82,8 @@ func (s *Store) move(ctx context.Context, moves []Move, round []int, results []M
 }
 
 // matchPlace gives a move to another department the SLA config that counts
-// there, by the policy that the action was made under.
+// there, by the policy that the action was made under, and the calendar as it
+// is now.
 func (s *Store) matchPlace(ctx context.Context, tx bun.Tx, st txState, m *Move, c *sla.Case) error {
 	if c == nil || m.Request.Move != model.MoveDepartment || m.Request.Config != nil || m.Request.Department.IsZero() {
 		return nil
@@ -92,6 +93,7 @@ func (s *Store) matchPlace(ctx context.Context, tx bun.Tx, st txState, m *Move, 
 		return err
 	}
 	m.Request.Config = rules.Match(c.Action.HospitalID, &m.Request.Department)
+	m.Request.OpenTime = st.Rules.OpenTime(m.Request.Config, c.Action.HospitalID, &m.Request.Department)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/uptrace/bun"
 
@@ -41,6 +42,9 @@ func (s *Store) ApplyPolicy(ctx context.Context, p *sla.Policy, by, note string)
 		if err != nil {
 			return err
 		}
+		if missing := rules.MissingCalendars(); len(missing) > 0 {
+			return model.FieldErrors{{Field: "calendars", Code: "unknown", Want: "must have the calendars that the directory names: " + strings.Join(missing, ", ")}}
+		}
 		row := model.PolicyRevision{
 			Revision: revision, Document: model.Of(json.RawMessage(doc)), SHA256: sum[:],
 			Note: note, CreatedBy: by, CreatedAt: second(st.Now.Domain),
@@ -73,6 +77,13 @@ func materialise(ctx context.Context, tx bun.Tx, st txState, rules *sla.Rules) e
 		return err
 	}
 	return insert(ctx, tx, "routing rules", routes)
+}
+
+// ActiveRevision is the number of the active policy revision; 0: the built-in
+// policy.
+func (s *Store) ActiveRevision(ctx context.Context) (int64, error) {
+	r, err := readState(ctx, s.db)
+	return r.Revision, mapErr(err)
 }
 
 // Policy returns a policy revision; 0 means the active one. With no revision

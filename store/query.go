@@ -186,11 +186,11 @@ func (s *Store) Story(ctx context.Context, id model.ActionID, o StoryOptions) (S
 		if err := story.read(ctx, tx, o); err != nil {
 			return err
 		}
-		cfg, err := s.pinned(ctx, tx, st, &story.Action)
+		c, err := s.pinned(ctx, tx, st, &story.Action, story.Events)
 		if err != nil {
 			return err
 		}
-		story.Upcoming = sla.Upcoming(sla.Case{Action: story.Action, Events: story.Events, Config: cfg, Dir: st.Dir})
+		story.Upcoming = sla.Upcoming(c)
 		return nil
 	})
 	if err != nil {

@@ -130,13 +130,13 @@ func (s *Store) verifyPlans(ctx context.Context) ([]Finding, error) {
 			}
 			for i := range rows {
 				a := &rows[i]
-				cfg, err := s.pinned(ctx, tx, st, a)
+				c, err := s.pinned(ctx, tx, st, a, events[a.ID])
 				switch {
 				case unavailable(err) || ctx.Err() != nil:
 					return err
 				case err != nil:
 					unpinned = append(unpinned, a.ID.String())
-				case !headFits(&sla.Case{Action: *a, Events: events[a.ID], Config: cfg, Dir: st.Dir}):
+				case !headFits(&c):
 					wrong = append(wrong, a.ID.String())
 				}
 			}
