@@ -69,7 +69,7 @@ func (c demoCmd) prepare(ctx context.Context, s *Settings) (map[string]string, e
 		if counts.Live > 0 || counts.Undecided > 0 {
 			return usagef("PX_DATABASE_URL: px demo sets the clock of its database, so it takes only an empty one")
 		}
-		if err := st.SetClock(ctx, time.Now(), demoSpeed); err != nil {
+		if err := st.SetClock(ctx, demo.Start(), demoSpeed); err != nil {
 			return err
 		}
 		if err := applySamples(ctx, st, samples.DemoPolicy); err != nil {

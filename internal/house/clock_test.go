@@ -19,7 +19,6 @@ func clockReaders() []string { return []string{"Now", "Since", "Until"} }
 func machineTime() map[string]string {
 	return map[string]string{
 		"config.go":          "hands the machine's clock to the channels, for signatures and Date headers",
-		"demo.go":            "domain time of a demo begins at the machine's now",
 		"procs.go":           "hands the machine's clock to the ops endpoints",
 		"internal/demo/":     "measures how long the demo has run",
 		"producer/client/":   "retries and backoff of a sender",
