@@ -1,6 +1,7 @@
 package sla
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -181,6 +182,47 @@ func (t *turn) changeDue(m MoveRequest) error {
 	t.logPlan(was, m, "Due set by hand", model.LogMetadata{})
 	t.tellStanding(was)
 	return nil
+}
+
+// hold stops the clock: nothing of the plan comes due until it resumes, by a
+// person or by itself.
+func (t *turn) hold(m MoveRequest) error {
+	a, cfg := &t.Action, t.Config
+	if a.Severity == model.SeverityCritical && !cfg.HoldCritical {
+		return t.refuse(m.Move, "a critical action is not to wait")
+	}
+	last := whole(t.now.Add(cmp.Or(cfg.MaxHold, DefaultMaxHold)))
+	until := last
+	if !m.Until.IsZero() {
+		until = whole(m.Until)
+	}
+	if !until.After(t.now) || until.After(last) {
+		return fieldError("until", "range", "after now and not after "+rfc3339(last))
+	}
+	was := t.standing()
+	a.HoldNo++
+	a.HeldAt, a.PausedAt, a.ResumeAt, a.HoldReason = t.at(), t.at(), &until, m.Reason
+	row := t.log(model.LogHold, "On hold until "+clockTime(until), model.LogMetadata{"move": m.Move, "hold_no": a.HoldNo, "resume_at": rfc3339(until)})
+	row.Text = m.Reason
+	t.tellStanding(was)
+	return nil
+}
+
+// resume sets the clock going again, as of an instant that may be past. A stage
+// whose time came meanwhile is due now.
+func (t *turn) resume(at time.Time, m MoveRequest) {
+	was := t.standing()
+	due := t.endPause(at)
+	t.release()
+	t.replan(was, due)
+	m.Reason = "" // it stands in the row of the move itself
+	t.logPlan(was, m, "Clock resumed", model.LogMetadata{"hold_no": t.Action.HoldNo})
+	t.tellStanding(was)
+}
+
+// release ends a hold, if there is one.
+func (t *turn) release() {
+	t.Action.HeldAt, t.Action.ResumeAt, t.Action.HoldReason = nil, nil, ""
 }
 
 func fieldError(field, code, want string) error {

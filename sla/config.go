@@ -16,6 +16,9 @@ type Config struct {
 	Reminders []time.Duration                  // before due, largest first; numbered 1.. in this order
 	Stages    map[model.Severity][]Stage       // ladder per severity; empty: no escalation
 
+	MaxHold      time.Duration // the longest an action may be held, elapsed; 0: DefaultMaxHold
+	HoldCritical bool          // critical actions may be held, too
+
 	RequiresApproval func(model.SourceType, model.Severity) bool // nil: always
 	Clock            map[model.Severity]ClockKind                // which time each severity's target counts; a missing one: open
 	Calendar         string                                      // name of the calendar of open time; empty: the department's, else the hospital's
@@ -41,6 +44,10 @@ const (
 // ApprovalTarget is how long approvers have before approval_overdue, until the
 // approval clock of its own comes.
 const ApprovalTarget = 24 * time.Hour
+
+// DefaultMaxHold is the longest that an action may be held where its SLA config
+// names no other limit.
+const DefaultMaxHold = 14 * 24 * time.Hour
 
 // Floor is what a rejection leaves on the clock at least, and how far ahead a
 // manual due of an overdue action must be. A rejection's floor is the target

@@ -109,6 +109,7 @@ func (t *turn) take(e PlannedEvent, last bool) {
 	case e.Kind == model.EventReminder && !last:
 		// What came due after it says more: it is told of by that.
 		done, targets, copies = model.DoneSilent, nil, nil
+	case e.Kind == model.EventResume: // the new plan tells
 	case t.lapsed:
 		done = model.DoneSuperseded
 	case len(targets) == 0:
@@ -129,6 +130,9 @@ func (t *turn) take(e PlannedEvent, last bool) {
 	t.effect(&ev)
 	t.Events = append(t.Events, ev)
 	t.logEvent(&ev)
+	if e.Kind == model.EventResume {
+		t.resume(e.At, MoveRequest{Move: model.MoveResume})
+	}
 }
 
 // addressees are whom an event tells: its targets and who gets a copy.

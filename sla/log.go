@@ -37,7 +37,9 @@ func (t *turn) logEvent(ev *model.DeadlineEvent) {
 			what += " but " + strings.Join(t.codes(ev.Told.V), ", ")
 		}
 	case model.DoneTold:
-		what += ": told " + strings.Join(t.codes(ev.Targets.V), ", ")
+		if len(ev.Targets.V) > 0 {
+			what += ": told " + strings.Join(t.codes(ev.Targets.V), ", ")
+		}
 	}
 	if t.Action.Shadow {
 		what += " (shadow)"
@@ -57,6 +59,8 @@ func eventWords(ev *model.DeadlineEvent) (model.LogType, string) {
 		return model.LogOverdue, "Overdue since " + clockTime(ev.Planned)
 	case model.EventEscalation:
 		return model.LogEscalation, fmt.Sprintf("Escalated to stage %d", ev.Stage)
+	case model.EventResume:
+		return model.LogResume, fmt.Sprintf("Hold %d is over", ev.Stage)
 	default:
 		return model.LogApproval, fmt.Sprintf("Approval of submission %d overdue since %s", ev.Stage, clockTime(ev.Planned))
 	}

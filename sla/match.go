@@ -147,9 +147,9 @@ func (s *ConfigSpec) config(id *model.SLAConfigID, revision int64) *Config {
 			model.SeverityMedium:   hours(orInt(s.MediumHours, builtInMedium)),
 			model.SeverityLow:      hours(orInt(s.LowHours, builtInLow)),
 		},
-		Calendar: s.Calendar,
-		Stages:   map[model.Severity][]Stage{},
-		Clock:    map[model.Severity]ClockKind{},
+		Calendar: s.Calendar, MaxHold: hours(orInt(s.MaxHoldHours, int(DefaultMaxHold.Hours()))), HoldCritical: s.HoldCritical != nil && *s.HoldCritical,
+		Stages: map[model.Severity][]Stage{},
+		Clock:  map[model.Severity]ClockKind{},
 	}
 	for _, h := range s.reminders() {
 		c.Reminders = append(c.Reminders, hours(h))

@@ -18,18 +18,19 @@ import (
 // when the request is wrong, model.ErrForbidden when the actor may not make it.
 func Apply(c Case, m MoveRequest, now time.Time) (Outcome, error) {
 	m.Reason = strings.TrimSpace(m.Reason)
-	to, err := model.Transition(&c.Action, m.Move, m.Reason)
+	t := newTurn(c, now)
+	t.lapsed = supersedes(m.Move)
+	t.settle()
+	t.lapsed = false
+	// What is legal may have changed just now: a hold may be over.
+	to, err := model.Transition(&t.Action, m.Move, m.Reason)
 	if err != nil {
 		return Outcome{}, err
 	}
-	t := newTurn(c, now)
 	t.actor = m.Actor
 	if err := t.permit(m.Move); err != nil {
 		return Outcome{}, err
 	}
-	t.lapsed = supersedes(m.Move)
-	t.settle()
-	t.lapsed = false
 	if err := t.move(m, to); err != nil {
 		return Outcome{}, err
 	}
@@ -55,8 +56,14 @@ func (t *turn) move(m MoveRequest, to model.Status) error {
 		return t.changeDue(m)
 	case model.MoveNote:
 		return t.note(m)
+	case model.MoveHold:
+		return t.hold(m)
+	case model.MoveResume:
+		t.log(model.LogResume, "Resumed", model.LogMetadata{"move": m.Move}).Text = m.Reason
+		t.resume(t.now, m)
+		return nil
 	default:
-		return t.refuse(m.Move, "an action's clock cannot be held yet")
+		return t.refuse(m.Move, "nobody can make it")
 	}
 }
 
@@ -94,6 +101,7 @@ func (t *turn) step(m MoveRequest, to model.Status) error {
 		t.logStatus(model.LogStatusChange, was.status, m, "Closed")
 		t.sayMove(model.ReasonClosed, t.toldIn(a.Period)...)
 	case model.MoveCancel:
+		t.release()
 		t.logStatus(model.LogStatusChange, was.status, m, "Cancelled")
 		t.sayMove(model.ReasonCancelled, t.toldIn(a.Period)...)
 	case model.MoveReopen:
@@ -121,7 +129,7 @@ func (t *turn) reject(m MoveRequest, was standing) {
 	a.RejectedBy, a.RejectedAt, a.RejectionReason = t.actor, t.at(), m.Reason
 	t.logStatus(model.LogApproval, was.status, m, "Rejected")
 	t.sayMove(model.ReasonRejected, t.assignee()...)
-	due := t.endPause()
+	due := t.endPause(t.now)
 	if least := whole(t.clock().Add(t.now, t.floor())); due.Before(least) {
 		due, a.DueManual = least, true
 	}

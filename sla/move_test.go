@@ -272,9 +272,9 @@ func TestCloseCancelReopen(t *testing.T) {
 		require.NotContains(t, te.Legal, model.MoveClose)
 		require.Contains(t, te.Legal, model.MoveSubmit)
 	})
-	t.Run("the clock cannot be held", func(t *testing.T) {
+	t.Run("a critical action cannot be held", func(t *testing.T) {
 		t.Parallel()
-		_, err := sla.Apply(opened(t, model.SeverityLow).c, sla.MoveRequest{Move: model.MoveHold, Reason: "because"}, at(2))
+		_, err := sla.Apply(opened(t, model.SeverityCritical).c, sla.MoveRequest{Move: model.MoveHold, Reason: "because"}, at(2))
 		var te *model.TransitionError
 		require.ErrorAs(t, err, &te)
 		require.NotContains(t, te.Legal, model.MoveHold)

@@ -52,6 +52,7 @@ type MoveRequest struct {
 	Config     *Config            // department: the config that matches there; nil keeps the pinned one
 	OpenTime   OpenTime           // department, with Config: the calendar that counts there
 	DueAt      time.Time          // due: the new deadline
+	Until      time.Time          // hold: when it resumes by itself; zero: as late as the SLA config allows
 	Text       string             // note: the words
 	ActionPlan string             // submit, close: what was planned; empty leaves it
 	Outcome    string             // submit, close: what came of it; empty leaves it

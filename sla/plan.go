@@ -14,7 +14,9 @@ import (
 func Upcoming(c Case) []PlannedEvent {
 	var es []PlannedEvent
 	switch a := &c.Action; {
-	case !a.Live(), a.Held(), a.Status == model.StatusApproved:
+	case !a.Live(), a.Status == model.StatusApproved:
+	case a.Held():
+		es = c.resumption()
 	case a.Status == model.StatusPendingApproval:
 		es = c.approvalEvents()
 	default:
@@ -85,6 +87,16 @@ func (c *Case) gap(no int) time.Duration {
 		return g
 	}
 	return c.ladder()[no-1].Gap
+}
+
+// resumption is the end of a hold, the only event in the plan meanwhile. It
+// carries the number of the hold as its stage.
+func (c *Case) resumption() []PlannedEvent {
+	a := &c.Action
+	if a.ResumeAt == nil || c.taken(model.EventResume, a.HoldNo) != nil {
+		return nil
+	}
+	return []PlannedEvent{{Kind: model.EventResume, Stage: a.HoldNo, At: *a.ResumeAt}}
 }
 
 // approvalEvents carry the number of the submission as their stage, so that

@@ -152,6 +152,9 @@ type ConfigSpec struct {
 	// Clock names each severity's clock; a severity left out keeps the built-in one.
 	Clock map[model.Severity]ClockKind `yaml:"clock,omitzero" json:"clock,omitzero"`
 
+	MaxHoldHours *int  `yaml:"max_hold_hours,omitzero" json:"max_hold_hours,omitzero"` // the longest hold, elapsed; nil: 336, two weeks
+	HoldCritical *bool `yaml:"hold_critical,omitzero" json:"hold_critical,omitzero"`   // critical actions may be held; nil: false
+
 	RequiresApproval *bool       `yaml:"requires_approval,omitzero" json:"requires_approval,omitzero"` // nil: true
 	ApprovalExempt   []Exemption `yaml:"approval_exempt,omitzero" json:"approval_exempt,omitzero"`     // what needs none all the same
 

@@ -186,7 +186,7 @@ func (c *checker) config(at string, s *ConfigSpec, active map[[2]string]string) 
 		value *int
 	}{
 		{"critical_hours", s.CriticalHours}, {"high_hours", s.HighHours}, {"medium_hours", s.MediumHours},
-		{"low_hours", s.LowHours}, {"escalation_delay_hours", s.EscalationDelayHours},
+		{"low_hours", s.LowHours}, {"escalation_delay_hours", s.EscalationDelayHours}, {"max_hold_hours", s.MaxHoldHours},
 	} {
 		if h.value != nil {
 			c.hours(at+"."+h.key, *h.value)

@@ -85,7 +85,7 @@ func (l *life) turn() {
 
 // act makes a random legal move and checks what must hold across it.
 func (l *life) act() {
-	legal := model.Legal(l.c.Action.Status, false)
+	legal := model.Legal(l.c.Action.Status, l.c.Action.Held())
 	m := l.request(pick(l, legal...))
 	before, stages := l.c.Action, l.stageTimes()
 	out, err := sla.Apply(l.c, m, l.now)
@@ -137,7 +137,7 @@ func (l *life) stageTimes() map[int]time.Time {
 // openTarget: the resolution clock runs.
 func (l *life) openTarget() bool {
 	st := l.c.Action.Status
-	return st == model.StatusOpen || st == model.StatusInProgress
+	return (st == model.StatusOpen || st == model.StatusInProgress) && !l.c.Action.Held()
 }
 
 func (l *life) request(m model.Move) sla.MoveRequest {
@@ -151,6 +151,9 @@ func (l *life) request(m model.Move) sla.MoveRequest {
 	r.Assignee = personID(pick(l, "bob", "cat", "lab"))
 	r.Severity = pick(l, model.Severities()...)
 	r.Department = idOf[model.Department](pick(l, "WARD", "LAB"))
+	if l.rnd.IntN(3) > 0 {
+		r.Until = l.now.Add(time.Duration(l.rnd.IntN(60)-5) * time.Hour)
+	}
 	r.DueAt = l.now.Add(time.Duration(l.rnd.IntN(40)-5) * time.Hour)
 	return r
 }

@@ -131,11 +131,11 @@ func (t *turn) keepGaps(was standing) {
 	}
 }
 
-// endPause sets the resolution clock going again and returns the due that
-// follows: moved by the pause, if that began before it.
-func (t *turn) endPause() time.Time {
+// endPause sets the resolution clock going again, as of an instant, and returns
+// the due that follows: moved by the pause, if that began before it.
+func (t *turn) endPause(at time.Time) time.Time {
 	a := &t.Action
-	p := model.Pause{From: *a.PausedAt, To: t.now}
+	p := model.Pause{From: *a.PausedAt, To: at}
 	a.PausedAt = nil
 	a.Plan.V.Pauses = append(slices.Clip(a.Plan.V.Pauses), p)
 	if !p.From.Before(a.DueAt) {

@@ -106,9 +106,11 @@ func (s *scene) checkMessages(out sla.Outcome, now time.Time) {
 func (s *scene) checkHead(was model.Action, fired bool) {
 	s.t.Helper()
 	a, plan := s.c.Action, sla.Upcoming(s.c)
-	ended := !a.Live() || a.Status == model.StatusApproved || a.Held()
-	if ended {
+	if !a.Live() || a.Status == model.StatusApproved {
 		require.Empty(s.t, plan)
+	}
+	if a.Held() {
+		require.Equal(s.t, []sla.PlannedEvent{{Kind: model.EventResume, Stage: a.HoldNo, At: *a.ResumeAt}}, plan)
 	}
 	require.Equal(s.t, len(plan) == 0, a.NextAt == nil)
 	if len(plan) > 0 {
