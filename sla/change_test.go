@@ -240,7 +240,7 @@ func TestPeriodRises(t *testing.T) {
 		t.Parallel()
 		m := toDepartment("LAB")
 		m.Config = builtIn()
-		m.Config.Target[model.SeverityCritical], m.Config.Reminders = 23*time.Hour, []time.Duration{time.Hour}
+		m.Config.Target[model.SeverityCritical], m.Config.Reminders = 23*time.Hour, reminders(time.Hour)
 		s := opened(t, model.SeverityCritical).fireUntil(at(20)).move(at(21), m)
 		require.Equal(t, 1, s.c.Action.Period)
 		require.Equal(t, planned{model.EventOverdue, 0, 23}, s.plan()[0])

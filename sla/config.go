@@ -13,7 +13,8 @@ type Config struct {
 	Revision int64 // of the policy it came from; 0: built-in
 
 	Target    map[model.Severity]time.Duration // from clock start to due; > 0 for every severity
-	Reminders []time.Duration                  // before due, largest first; numbered 1.. in this order
+	Days      map[model.Severity]int           // the same in working days of the calendar, where above 0; Target is then nominal
+	Reminders map[model.Severity][]Reminder    // before due, largest first; numbered 1.. in this order
 	Stages    map[model.Severity][]Stage       // ladder per severity; empty: no escalation
 
 	MaxHold      time.Duration // the longest an action may be held, elapsed; 0: DefaultMaxHold
@@ -24,10 +25,26 @@ type Config struct {
 	Calendar         string                                      // name of the calendar of open time; empty: the department's, else the hospital's
 }
 
+// Reminder is one reminder of a plan.
+type Reminder struct {
+	Before time.Duration // before due; > 0
+	Clock  ClockKind     // which time Before counts; empty: the severity's own
+}
+
 // Stage is one step of escalation.
 type Stage struct {
-	Gap           time.Duration  // after due for the first, after the stage before for the others; > 0
-	RaisePriority model.Severity // empty: leave the priority
+	Gap           time.Duration   // after due for the first, after the stage before for the others; > 0
+	Clock         ClockKind       // which time Gap counts; empty: the severity's own
+	RaisePriority model.Severity  // empty: leave the priority
+	Targets       []StageTarget   // whom it tells; empty, or nobody there: by the ladder
+	Channels      []model.Channel // over which of a person's channels; empty, or they have none of these: all of theirs
+}
+
+// StageTarget is whom a stage tells: one of its fields is set.
+type StageTarget struct {
+	Manager bool         // the department's manager
+	Role    model.Role   // its holders in the department, else in the hospital, else for all hospitals
+	User    model.UserID // a person, or who stands in for them
 }
 
 // Rung is whom a stage may tell. The ladder's rungs are climbed in order; see

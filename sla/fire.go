@@ -116,6 +116,9 @@ func (t *turn) take(e PlannedEvent, last bool) {
 		done = model.DoneUntargeted
 	}
 	v := voice{reason: model.Reason(e.Kind), event: len(t.Events) - t.first, lapsed: t.lapsed} // the kinds that tell are named as their reasons
+	if e.Kind == model.EventEscalation {
+		v.via = t.ladder()[e.Stage-1].Channels
+	}
 	t.say(v, targets...)
 	v.copy = true
 	t.say(v, copies...)
@@ -143,7 +146,7 @@ func (t *turn) addressees(e PlannedEvent) (targets, copies []model.UserID) {
 	case model.EventOverdue:
 		return union(t.assignee(), t.manager()), nil
 	case model.EventEscalation:
-		return t.stageTargets(), t.assignee()
+		return t.stageTargets(e.Stage), t.assignee()
 	case model.EventApprovalOverdue:
 		return t.approvers(), nil
 	default:

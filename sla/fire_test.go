@@ -73,12 +73,13 @@ func TestOneStagePerFiring(t *testing.T) {
 
 func TestRemindersKeepTheirNumbers(t *testing.T) {
 	t.Parallel()
-	reminders := func(hours ...int) func(*model.Action, *sla.Config) {
+	with := func(hours ...int) func(*model.Action, *sla.Config) {
 		return func(_ *model.Action, cfg *sla.Config) {
-			cfg.Reminders = nil
+			var before []time.Duration
 			for _, h := range hours {
-				cfg.Reminders = append(cfg.Reminders, time.Duration(h)*time.Hour)
+				before = append(before, time.Duration(h)*time.Hour)
 			}
+			cfg.Reminders = reminders(before...)
 		}
 	}
 	tests := []struct {
@@ -94,7 +95,7 @@ func TestRemindersKeepTheirNumbers(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := opened(t, model.SeverityCritical, reminders(tt.hours...))
+			s := opened(t, model.SeverityCritical, with(tt.hours...))
 			require.Equal(t, tt.want, s.plan()[:len(tt.want)])
 			require.Equal(t, planned{model.EventOverdue, 0, 24}, s.plan()[len(tt.want)])
 		})

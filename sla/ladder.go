@@ -9,11 +9,44 @@ import (
 // ladderRungs is the built-in ladder, lowest rung first.
 func ladderRungs() []Rung { return []Rung{RungManager, RungPXAdmin, RungExecutive} }
 
-// stageTargets says whom the next stage tells: of the first rung that still
+// stageTargets says whom a stage tells: those that the SLA config names for it,
+// less the assignee; where that leaves nobody, by the ladder.
+func (t *turn) stageTargets(no int) []model.UserID {
+	var ids []model.UserID
+	for _, target := range t.ladder()[no-1].Targets {
+		ids = union(ids, t.named(target))
+	}
+	if ids = without(ids, t.assignee()...); len(ids) > 0 {
+		return ids
+	}
+	return t.climb()
+}
+
+// named is whom a stage's target means now, less those involved.
+func (t *turn) named(target StageTarget) []model.UserID {
+	a := &t.Action
+	switch {
+	case target.Manager:
+		return t.manager()
+	case target.Role == "":
+		if id, ok := t.Dir.StandIn(target.User, t.now, a.Involved.V); ok {
+			return []model.UserID{id}
+		}
+		return nil
+	}
+	if a.DepartmentID != nil {
+		if ids := t.Dir.Holders(target.Role, &a.HospitalID, a.DepartmentID, t.now, a.Involved.V); len(ids) > 0 {
+			return ids
+		}
+	}
+	return t.Dir.hospitalRung(target.Role, a, t.now)
+}
+
+// climb says whom a stage tells by the ladder: of the first rung that still
 // holds somebody who is neither assignee nor already told in this period, those
 // people only. When none is left, the last rung that holds anybody besides the
 // assignee is told again. Empty: there is nobody at all.
-func (t *turn) stageTargets() []model.UserID {
+func (t *turn) climb() []model.UserID {
 	told := t.toldIn(t.Action.Period)
 	var again []model.UserID
 	for _, r := range ladderRungs() {

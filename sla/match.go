@@ -137,8 +137,9 @@ func (r *Rules) MissingCalendars() []string {
 	return missing
 }
 
-// config compiles a config of the document. It holds no faults any more.
-func (s *ConfigSpec) config(id *model.SLAConfigID, revision int64) *Config {
+// config compiles a config of the document, which holds no faults any more.
+// users are the people whom its stages name, by code.
+func (s *ConfigSpec) config(id *model.SLAConfigID, revision int64, users map[string]model.UserID) *Config {
 	c := &Config{
 		ID: id, Name: s.Name, Revision: revision,
 		Target: map[model.Severity]time.Duration{
@@ -148,23 +149,44 @@ func (s *ConfigSpec) config(id *model.SLAConfigID, revision int64) *Config {
 			model.SeverityLow:      hours(orInt(s.LowHours, builtInLow)),
 		},
 		Calendar: s.Calendar, MaxHold: hours(orInt(s.MaxHoldHours, int(DefaultMaxHold.Hours()))), HoldCritical: s.HoldCritical != nil && *s.HoldCritical,
+		Days: map[model.Severity]int{}, Reminders: map[model.Severity][]Reminder{},
 		Stages: map[model.Severity][]Stage{},
 		Clock:  map[model.Severity]ClockKind{},
 	}
-	for _, h := range s.reminders() {
-		c.Reminders = append(c.Reminders, hours(h))
+	for sev, t := range s.Targets {
+		c.Target[sev], c.Days[sev] = t.nominal(), t.Days
 	}
 	for _, sev := range model.Severities() {
+		c.Reminders[sev] = s.remindersBefore(c.Target[sev])
 		c.Clock[sev] = cmp.Or(s.Clock[sev], builtInClock(sev))
 		if orTrue(s.AutoEscalate) {
-			c.Stages[sev] = s.ladder(sev)
+			c.Stages[sev] = s.ladder(sev, users)
 		}
 	}
 	c.RequiresApproval = s.approval()
 	return c
 }
 
-// reminders lists the offsets before due, largest first.
+// remindersBefore lists the reminders of a target, largest offset first.
+func (s *ConfigSpec) remindersBefore(target time.Duration) []Reminder {
+	var rs []Reminder
+	for _, r := range s.Reminders {
+		before := r.Before
+		if r.Percent > 0 {
+			before = target - time.Duration(float64(target)*r.Percent/100)
+		}
+		rs = append(rs, Reminder{before.Truncate(time.Second), r.Clock})
+	}
+	if s.Reminders == nil {
+		for _, h := range s.reminders() {
+			rs = append(rs, Reminder{Before: hours(h)})
+		}
+	}
+	slices.SortStableFunc(rs, func(a, b Reminder) int { return cmp.Compare(b.Before, a.Before) })
+	return rs
+}
+
+// reminders lists the offsets of ReminderHoursBefore, largest first.
 func (s *ConfigSpec) reminders() []int {
 	if s.ReminderHoursBefore == nil {
 		return []int{builtInReminder}
@@ -174,15 +196,19 @@ func (s *ConfigSpec) reminders() []int {
 	return hs
 }
 
-func (s *ConfigSpec) ladder(sev model.Severity) []Stage {
+func (s *ConfigSpec) ladder(sev model.Severity, users map[string]model.UserID) []Stage {
 	spec, own := s.Stages[sev]
 	if !own {
 		stage := Stage{Gap: hours(orInt(s.EscalationDelayHours, builtInEscalation))}
 		return slices.Repeat([]Stage{stage}, builtInStages(sev))
 	}
-	stages := make([]Stage, len(spec))
-	for i, st := range spec {
-		stages[i] = Stage{Gap: stageGap(st.AfterHours), RaisePriority: st.RaisePriority}
+	stages := []Stage{}
+	for _, st := range spec {
+		stage := Stage{Gap: stageGap(st.AfterHours), Clock: st.Clock, RaisePriority: st.RaisePriority, Channels: st.Channels}
+		for _, target := range st.Tell {
+			stage.Targets = append(stage.Targets, StageTarget{Manager: target.Manager, Role: target.Role, User: users[target.User]})
+		}
+		stages = append(stages, slices.Repeat([]Stage{stage}, 1+min(max(st.Repeat, 0), maxRepeat))...)
 	}
 	return stages
 }

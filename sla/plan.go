@@ -34,7 +34,7 @@ func kindOrder(k model.EventKind) int { return slices.Index(model.EventKinds(), 
 // earlier one is in the plan.
 func (c *Case) reminders() []PlannedEvent {
 	var es []PlannedEvent
-	for i := range c.Config.Reminders {
+	for i := range c.Config.Reminders[c.Action.Severity] {
 		no := i + 1
 		if at := c.reminderAt(no); at.After(c.Action.Plan.V.Since) && c.taken(model.EventReminder, no) == nil {
 			es = append(es, PlannedEvent{Kind: model.EventReminder, Stage: no, At: at})
@@ -44,7 +44,8 @@ func (c *Case) reminders() []PlannedEvent {
 }
 
 func (c *Case) reminderAt(no int) time.Time {
-	return whole(c.clock().Sub(c.Action.DueAt, c.Config.Reminders[no-1]))
+	r := c.Config.Reminders[c.Action.Severity][no-1]
+	return whole(c.clockOf(r.Clock).Sub(c.Action.DueAt, r.Before))
 }
 
 func (c *Case) overdue() []PlannedEvent {
@@ -67,11 +68,11 @@ func (c *Case) stages() []PlannedEvent {
 			before, taken = ev.Planned, ev.Fired
 			continue
 		}
-		gap := c.gap(no)
-		if late := c.clock().Between(before, taken); 2*late > gap {
+		gap, clock := c.gap(no), c.stageClock(no)
+		if late := clock.Between(before, taken); 2*late > gap {
 			before = taken
 		}
-		at := whole(c.clock().Add(before, gap))
+		at := whole(clock.Add(before, gap))
 		if f := c.Action.Plan.V.Fixed; f != nil && f.Stage == no {
 			at = f.At
 		}
@@ -133,12 +134,18 @@ func (c *Case) ladder() []Stage       { return c.Config.Stages[c.Action.Severity
 func (c *Case) target() time.Duration { return c.Config.Target[c.Action.Severity] }
 
 // clock is the action's own clock: elapsed time, or the open time of its place.
-func (c *Case) clock() Calendar {
-	if c.Config.Clock[c.Action.Severity] == ClockElapsed {
+func (c *Case) clock() Calendar { return c.clockOf("") }
+
+// clockOf is the clock of a kind; empty: the action's own.
+func (c *Case) clockOf(kind ClockKind) Calendar {
+	if cmp.Or(kind, c.Config.Clock[c.Action.Severity]) == ClockElapsed {
 		return Calendar{}
 	}
 	return c.Open
 }
+
+// stageClock counts the gap before a stage.
+func (c *Case) stageClock(no int) Calendar { return c.clockOf(c.ladder()[no-1].Clock) }
 
 // floor is what a rejection leaves at least.
 func (c *Case) floor() time.Duration { return min(Floor, c.target()) }
@@ -148,6 +155,9 @@ func (c *Case) floor() time.Duration { return min(Floor, c.target()) }
 // second result is the open time of the pauses that did.
 func (c *Case) targetDue() (time.Time, time.Duration) {
 	due := whole(c.clock().Add(c.Action.ClockStart, c.target()))
+	if days := c.Config.Days[c.Action.Severity]; days > 0 {
+		due = whole(c.Open.AddDays(c.Action.ClockStart, days))
+	}
 	return c.clock().Pause(due, c.Action.Plan.V.Pauses)
 }
 

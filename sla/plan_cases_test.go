@@ -136,10 +136,11 @@ func (c caseConfig) build() *sla.Config {
 		cfg.Target[sev] = hours(h)
 	}
 	if c.Reminders != nil {
-		cfg.Reminders = nil
+		var before []time.Duration
 		for _, h := range c.Reminders {
-			cfg.Reminders = append(cfg.Reminders, hours(h))
+			before = append(before, hours(h))
 		}
+		cfg.Reminders = reminders(before...)
 	}
 	for sev, gaps := range c.Gaps {
 		cfg.Stages[sev] = nil

@@ -140,9 +140,14 @@ type ConfigSpec struct {
 	MediumHours   *int `yaml:"medium_hours,omitzero" json:"medium_hours,omitzero"`     // nil: 72
 	LowHours      *int `yaml:"low_hours,omitzero" json:"low_hours,omitzero"`           // nil: 120
 
-	ReminderHoursBefore  []int `yaml:"reminder_hours_before,omitzero" json:"reminder_hours_before,omitzero"`   // one or a list; nil: 4; empty: none
-	AutoEscalate         *bool `yaml:"auto_escalate,omitzero" json:"auto_escalate,omitzero"`                   // nil: true
-	EscalationDelayHours *int  `yaml:"escalation_delay_hours,omitzero" json:"escalation_delay_hours,omitzero"` // between stages; nil: 2
+	// Targets replaces a severity's hours: 36h, 90m, or working days, 3wd.
+	Targets map[model.Severity]TargetSpec `yaml:"targets,omitzero" json:"targets,omitzero"`
+
+	// Reminders replaces ReminderHoursBefore: 4h, 2h open, 24h elapsed, or 75% of the target.
+	Reminders            []ReminderSpec `yaml:"reminders,omitzero" json:"reminders,omitzero"`
+	ReminderHoursBefore  []int          `yaml:"reminder_hours_before,omitzero" json:"reminder_hours_before,omitzero"`   // one or a list; nil: 4; empty: none
+	AutoEscalate         *bool          `yaml:"auto_escalate,omitzero" json:"auto_escalate,omitzero"`                   // nil: true
+	EscalationDelayHours *int           `yaml:"escalation_delay_hours,omitzero" json:"escalation_delay_hours,omitzero"` // between stages; nil: 2
 
 	// Stages replaces a severity's ladder; a severity left out has the built-in
 	// number of stages (3, 3, 2, 1 from critical down), EscalationDelayHours apart.
@@ -163,8 +168,12 @@ type ConfigSpec struct {
 
 // StageSpec is one step of escalation.
 type StageSpec struct {
-	AfterHours    float64        `yaml:"after_hours" json:"after_hours"`                         // after the due, or after the stage before; parts of an hour are allowed
-	RaisePriority model.Severity `yaml:"raise_priority,omitzero" json:"raise_priority,omitzero"` // at least this from here on; empty: leave it
+	AfterHours    float64           `yaml:"after_hours" json:"after_hours"`                         // after the due, or after the stage before; parts of an hour are allowed
+	Clock         ClockKind         `yaml:"clock,omitzero" json:"clock,omitzero"`                   // which time that counts; empty: the severity's own
+	Tell          []StageTargetSpec `yaml:"tell,omitzero" json:"tell,omitzero"`                     // manager, role:NAME, user:CODE; empty: by the ladder
+	Channels      []model.Channel   `yaml:"channels,omitzero" json:"channels,omitzero"`             // over these alone, for who has one of them
+	Repeat        int               `yaml:"repeat,omitzero" json:"repeat,omitzero"`                 // so many times more, after the same time each
+	RaisePriority model.Severity    `yaml:"raise_priority,omitzero" json:"raise_priority,omitzero"` // at least this from here on; empty: leave it
 }
 
 // ClockKind says which time a target counts.

@@ -201,6 +201,7 @@ func (c *checker) config(at string, s *ConfigSpec, active map[[2]string]string) 
 		}
 		seen[h] = true
 	}
+	c.targets(at, s)
 	c.ladders(at, s)
 	for i, e := range s.ApprovalExempt {
 		here := fmt.Sprintf("%s.approval_exempt[%d]", at, i)
@@ -221,16 +222,53 @@ func (c *checker) config(at string, s *ConfigSpec, active map[[2]string]string) 
 	active[key] = at
 }
 
+func (c *checker) targets(at string, s *ConfigSpec) {
+	for _, sev := range sortedKeys(s.Targets) {
+		here := fmt.Sprintf("%s.targets.%s", at, sev)
+		c.severity(here, sev)
+		if n := s.Targets[sev].nominal(); n <= 0 || n > hours(maxHours) {
+			c.add(here, "range", "must be above 0 and at most ten years")
+		}
+	}
+	if s.Reminders != nil && s.ReminderHoursBefore != nil {
+		c.add(at+".reminders", "conflict", "must not stand beside reminder_hours_before")
+	}
+	for i, r := range s.Reminders {
+		here := fmt.Sprintf("%s.reminders[%d]", at, i)
+		if r.Percent == 0 && (r.Before <= 0 || r.Before > hours(maxHours)) || r.Percent < 0 || r.Percent >= 100 {
+			c.add(here, "range", "must be above 0, and below 100 where it is per cent of the target")
+		}
+		for sev, t := range s.Targets {
+			if r.Percent > 0 && t.Days > 0 {
+				c.add(here, "conflict", "per cent needs a target in hours, and that of %s is in working days", sev)
+			}
+		}
+	}
+}
+
+// maxRepeat is how often a stage may be repeated.
+const maxRepeat = 20
+
+func (c *checker) stage(at string, st *StageSpec) {
+	if gap := stageGap(st.AfterHours); !(st.AfterHours <= maxHours) || gap <= 0 {
+		c.add(at+".after_hours", "range", "must be above 0 and at most %d", maxHours)
+	}
+	oneOf(c, at+".raise_priority", st.RaisePriority, model.Severities())
+	oneOf(c, at+".clock", st.Clock, []ClockKind{ClockElapsed, ClockOpen})
+	for i, ch := range st.Channels {
+		oneOf(c, fmt.Sprintf("%s.channels[%d]", at, i), ch, model.Channels())
+	}
+	if st.Repeat < 0 || st.Repeat > maxRepeat {
+		c.add(at+".repeat", "range", "must be from 0 to %d", maxRepeat)
+	}
+}
+
 func (c *checker) ladders(at string, s *ConfigSpec) {
 	for _, sev := range sortedKeys(s.Stages) {
 		here := fmt.Sprintf("%s.stages.%s", at, sev)
 		c.severity(here, sev)
-		for i, st := range s.Stages[sev] {
-			step := fmt.Sprintf("%s[%d]", here, i)
-			if gap := stageGap(st.AfterHours); !(st.AfterHours <= maxHours) || gap <= 0 {
-				c.add(step+".after_hours", "range", "must be above 0 and at most %d", maxHours)
-			}
-			oneOf(c, step+".raise_priority", st.RaisePriority, model.Severities())
+		for i := range s.Stages[sev] {
+			c.stage(fmt.Sprintf("%s[%d]", here, i), &s.Stages[sev][i])
 		}
 	}
 	for _, sev := range sortedKeys(s.Clock) {

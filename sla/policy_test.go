@@ -48,6 +48,16 @@ func TestPolicyFaults(t *testing.T) {
 		{"a fraction for whole hours", "sla:\n- name: a\n  low_hours: 0.5", "sla[0].low_hours: line 3: must be a whole number"},
 		{"yes for true", "sla:\n- name: a\n  is_active: yes", "sla[0].is_active: line 3: must be true or false"},
 		{"infinity", "sla:\n- name: a\n  stages: {low: [{after_hours: .inf}]}", "stages.low[0].after_hours: line 3: must be a number"},
+		{"a target of nothing", "sla:\n- name: a\n  targets: {low: 0h}", "sla[0].targets.low: line 3: must be above 0"},
+		{"a target that is none", "sla:\n- name: a\n  targets: {low: 3 days}", "sla[0].targets.low: line 3: must be a length of time or of working days"},
+		{"reminders twice", "sla:\n- name: a\n  reminders: 4h\n  reminder_hours_before: 4", "sla[0].reminders: line 3: must not stand beside reminder_hours_before"},
+		{"a reminder of no length", "sla:\n- name: a\n  reminders: 0h", "sla[0].reminders[0]: line 3: must be above 0"},
+		{"per cent of working days", "sla:\n- name: a\n  targets: {low: 3wd}\n  reminders: 75%", "sla[0].reminders[0]: line 4: per cent needs a target in hours"},
+		{"a stage's unknown clock", "sla:\n- name: a\n  stages: {low: [{after_hours: 1, clock: wall}]}", "sla[0].stages.low[0].clock: line 3: \"wall\" is unknown"},
+		{"a stage's unknown channel", "sla:\n- name: a\n  stages: {low: [{after_hours: 1, channels: [fax]}]}", "sla[0].stages.low[0].channels[0]: line 3: \"fax\" is unknown"},
+		{"a stage that never ends", "sla:\n- name: a\n  stages: {low: [{after_hours: 1, repeat: 21}]}", "sla[0].stages.low[0].repeat: line 3: must be from 0 to 20"},
+		{"a calendar twice", "calendars:\n- {name: a, timezone: UTC, always_open: true}\n- {name: a, timezone: UTC, always_open: true}", "calendars[1].name: line 3: another calendar has the name"},
+		{"a calendar without open time", "calendars:\n- {name: a, timezone: UTC}", "calendars[0].weekly: line 2: a window on one weekday"},
 		{"an age without unit", "max_age: 7", "max_age: line 1: must be a length of time with its unit"},
 		{"an age below zero", "max_age: -1h", "max_age: line 1: must be above 0"},
 
@@ -243,7 +253,7 @@ func TestCompiledConfigs(t *testing.T) {
 	if !reflect.DeepEqual(a.Stages, wantStages) || len(b.Stages["critical"]) != 0 {
 		t.Errorf("stages %v and %v", a.Stages, b.Stages)
 	}
-	if len(a.Reminders) != 0 || !slices.Equal(b.Reminders, []time.Duration{24 * hour, 8 * hour, 2 * hour}) {
+	if len(a.Reminders["low"]) != 0 || !slices.Equal(b.Reminders["low"], []Reminder{{Before: 24 * hour}, {Before: 8 * hour}, {Before: 2 * hour}}) {
 		t.Errorf("reminders %v and %v", a.Reminders, b.Reminders)
 	}
 	wantClock := map[model.Severity]ClockKind{"critical": ClockOpen, "high": ClockElapsed, "medium": ClockOpen, "low": ClockElapsed}
@@ -270,7 +280,7 @@ func TestCompiledConfigs(t *testing.T) {
 			t.Errorf("built-in stages of %s: %v", sev, got)
 		}
 	}
-	if built.ID != nil || built.RequiresApproval != nil || !slices.Equal(built.Reminders, []time.Duration{4 * hour}) {
+	if built.ID != nil || built.RequiresApproval != nil || !slices.Equal(built.Reminders["high"], []Reminder{{Before: 4 * hour}}) {
 		t.Errorf("built-in config %+v", built)
 	}
 }

@@ -42,7 +42,7 @@ func newLife(t *testing.T, seed uint64) *life {
 	people := pick(l, usualCast(), cast{}, cast{Assignee: "ann"}, cast{Assignee: "mgr", Manager: "mgr", PXAdmins: []string{"pxa"}},
 		cast{Assignee: "ann", Manager: "pxa", PXAdmins: []string{"pxa", "pxb"}})
 	cfg := builtIn()
-	cfg.Reminders = pick(l, []time.Duration{4 * time.Hour}, nil, []time.Duration{30 * time.Hour, 12 * time.Hour, time.Hour})
+	cfg.Reminders = reminders(pick(l, []time.Duration{4 * time.Hour}, nil, []time.Duration{30 * time.Hour, 12 * time.Hour, time.Hour})...)
 	cfg.Stages[model.SeverityHigh] = pick(l, cfg.Stages[model.SeverityHigh], nil, []sla.Stage{{Gap: 6 * time.Hour}, {Gap: time.Hour}, {Gap: 20 * time.Minute}})
 	a := newAction(pick(l, model.Severities()...), monday, people)
 	a.Shadow = l.rnd.IntN(5) == 0

@@ -67,7 +67,7 @@ func (t *turn) risesPeriod(was standing) bool {
 	if a.IsOverdue {
 		return true
 	}
-	for i := range t.Config.Reminders {
+	for i := range t.Config.Reminders[a.Severity] {
 		if no := i + 1; t.taken(model.EventReminder, no) != nil && t.reminderAt(no).After(t.now) {
 			return true
 		}
@@ -104,7 +104,7 @@ func (t *turn) keepStages(was standing) {
 func (t *turn) nextStageAt(next PlannedEvent, earliest time.Time, wasOverdue bool) time.Time {
 	at := next.At
 	if !at.After(t.now) {
-		at = whole(t.clock().Add(t.now, t.gap(next.Stage)))
+		at = whole(t.stageClock(next.Stage).Add(t.now, t.gap(next.Stage)))
 	}
 	if !wasOverdue || earliest.IsZero() || !earliest.Before(at) {
 		return at
@@ -124,7 +124,7 @@ func (t *turn) keepGaps(was standing) {
 		no, before := stages[i].Stage, stages[i-1].At
 		// A time that isn't even after the stage before is no distance to keep.
 		if had := was.stageAt(no); had.After(before) && had.Before(stages[i].At) {
-			gaps[no] = t.clock().Between(before, had)
+			gaps[no] = t.stageClock(no).Between(before, had)
 			t.Action.Plan.V.Gaps = gaps
 			stages = t.stages() // those after it follow
 		}

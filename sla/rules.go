@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -203,13 +204,14 @@ func (c *compiler) configs(specs []ConfigSpec) {
 	*m = matcher{
 		departments: map[model.DepartmentID]*Config{},
 		hospitals:   map[model.HospitalID]*Config{},
-		builtIn:     (&ConfigSpec{Name: builtInName}).config(nil, 0),
+		builtIn:     (&ConfigSpec{Name: builtInName}).config(nil, 0, nil),
 		byID:        map[model.SLAConfigID]*Config{},
 	}
 	for i := range specs {
 		s := &specs[i]
-		row := c.configRow(fmt.Sprintf("sla[%d]", i), s)
-		cfg := s.config(&row.ID, c.rules.Revision)
+		at := fmt.Sprintf("sla[%d]", i)
+		row := c.configRow(at, s)
+		cfg := s.config(&row.ID, c.rules.Revision, c.stageUsers(at, s))
 		c.rules.rows = append(c.rules.rows, row)
 		m.byID[row.ID] = cfg
 		switch {
@@ -224,20 +226,41 @@ func (c *compiler) configs(specs []ConfigSpec) {
 	}
 }
 
+// stageUsers finds the people whom stages name.
+func (c *compiler) stageUsers(at string, s *ConfigSpec) map[string]model.UserID {
+	users := map[string]model.UserID{}
+	for _, sev := range sortedKeys(s.Stages) {
+		for i, st := range s.Stages[sev] {
+			for j, target := range st.Tell {
+				if target.User == "" {
+					continue
+				}
+				u, ok := c.rules.dir.index.users[nameKey{name: target.User}]
+				if !ok {
+					c.add(fmt.Sprintf("%s.stages.%s[%d].tell[%d]", at, sev, i, j), "unknown", "nobody has the code %q", target.User)
+					continue
+				}
+				users[target.User] = u.ID
+			}
+		}
+	}
+	return users
+}
+
 // configRow fills the domain's own fields. Where they can't hold what the
 // document says they hold the nearest: of several reminders the last before due.
 func (c *compiler) configRow(at string, s *ConfigSpec) model.SLAConfig {
 	row := model.SLAConfig{
 		ID: policyID[model.SLAConfig](c, "sla", s.Name), Revision: c.rules.Revision, Name: s.Name,
-		CriticalHours: orInt(s.CriticalHours, builtInCritical),
-		HighHours:     orInt(s.HighHours, builtInHigh),
-		MediumHours:   orInt(s.MediumHours, builtInMedium),
-		LowHours:      orInt(s.LowHours, builtInLow),
+		CriticalHours: s.wholeHours(model.SeverityCritical, s.CriticalHours, builtInCritical),
+		HighHours:     s.wholeHours(model.SeverityHigh, s.HighHours, builtInHigh),
+		MediumHours:   s.wholeHours(model.SeverityMedium, s.MediumHours, builtInMedium),
+		LowHours:      s.wholeHours(model.SeverityLow, s.LowHours, builtInLow),
 		AutoEscalate:  orTrue(s.AutoEscalate), IsActive: orTrue(s.IsActive),
 		EscalationDelayHours: orInt(s.EscalationDelayHours, builtInEscalation),
 	}
-	if hs := s.reminders(); len(hs) > 0 {
-		row.ReminderHoursBefore = hs[len(hs)-1]
+	if rs := s.remindersBefore(hours(row.MediumHours)); len(rs) > 0 {
+		row.ReminderHoursBefore = int(math.Ceil(rs[len(rs)-1].Before.Hours()))
 	}
 	row.HospitalID, row.DepartmentID = c.places(at, s.Hospital, s.Department)
 	spec, err := json.Marshal(s)

@@ -106,7 +106,7 @@ func builtIn() *sla.Config {
 			model.SeverityCritical: 24 * time.Hour, model.SeverityHigh: 48 * time.Hour,
 			model.SeverityMedium: 72 * time.Hour, model.SeverityLow: 120 * time.Hour,
 		},
-		Reminders: []time.Duration{4 * time.Hour},
+		Reminders: reminders(4 * time.Hour),
 		Stages: map[model.Severity][]sla.Stage{
 			model.SeverityCritical: stages(3), model.SeverityHigh: stages(3), model.SeverityMedium: stages(2), model.SeverityLow: stages(1),
 		},
@@ -239,4 +239,15 @@ type planned struct {
 	kind  model.EventKind
 	stage int
 	hours float64
+}
+
+// reminders are the same offsets for every severity, largest first.
+func reminders(before ...time.Duration) map[model.Severity][]sla.Reminder {
+	all := map[model.Severity][]sla.Reminder{}
+	for _, sev := range model.Severities() {
+		for _, d := range before {
+			all[sev] = append(all[sev], sla.Reminder{Before: d})
+		}
+	}
+	return all
 }

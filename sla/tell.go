@@ -12,9 +12,10 @@ import (
 type voice struct {
 	to     model.UserID
 	reason model.Reason
-	event  int  // index among the turn's events; -1: none
-	copy   bool // told as a copy, not as a target
-	lapsed bool // superseded by the move
+	event  int             // index among the turn's events; -1: none
+	copy   bool            // told as a copy, not as a target
+	lapsed bool            // superseded by the move
+	via    []model.Channel // over these alone, for who has one of them; empty: all
 }
 
 // say adds a voice for each of the people.
@@ -55,7 +56,7 @@ func (t *turn) messages() []Telling {
 	})
 	var ms []Telling
 	for _, id := range people {
-		for _, ch := range t.channels(id) {
+		for _, ch := range t.channels(id, byPerson[id][0].via) {
 			ms = append(ms, t.message(byPerson[id], ch))
 		}
 	}
@@ -128,8 +129,8 @@ func (t *turn) facts(v voice) model.MessageFacts {
 }
 
 // channels are how to reach a person, each once; those who name none are
-// reached by the log channel.
-func (t *turn) channels(id model.UserID) []model.Channel {
+// reached by the log channel. Those with none of via are reached by all of theirs.
+func (t *turn) channels(id model.UserID, via []model.Channel) []model.Channel {
 	var chs []model.Channel
 	if u := t.Dir.Users[id]; u != nil {
 		for _, ch := range u.Channels.V {
@@ -140,6 +141,9 @@ func (t *turn) channels(id model.UserID) []model.Channel {
 	}
 	if len(chs) == 0 {
 		chs = []model.Channel{model.ChannelLog}
+	}
+	if some := slices.DeleteFunc(slices.Clone(chs), func(ch model.Channel) bool { return !slices.Contains(via, ch) }); len(some) > 0 {
+		return some
 	}
 	return chs
 }
