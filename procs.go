@@ -238,26 +238,15 @@ func (a *app) worker() (part, error) {
 // housekeeping is the periodic work by its name. A tick that is not due is
 // passed over: every scheduler ticks.
 func (a *app) housekeeping() map[string]func(context.Context) error {
-	work := map[string]func(context.Context) error{"verify": a.nightlyVerify, "hygiene": a.hygiene}
+	work := map[string]func(context.Context) error{"verify": a.verify, "hygiene": a.hygiene}
 	due := map[string]func(context.Context) error{}
 	for _, p := range scheduler.Housekeeping() {
-		do := work[p.Name]
-		due[p.Name] = func(ctx context.Context) error {
-			mine, err := a.store.ClaimDue(ctx, "housekeeping:"+p.Name, p.Every)
-			if err != nil || !mine {
-				return err
-			}
-			if err = do(ctx); err != nil {
-				// Not done: the task's retry, or the next tick, is to do it.
-				err = errors.Join(err, a.store.GiveBack(context.WithoutCancel(ctx), "housekeeping:"+p.Name))
-			}
-			return err
-		}
+		due[p.Name] = func(ctx context.Context) error { return p.Do(ctx, a.store, a.holder, work[p.Name]) }
 	}
 	return due
 }
 
-func (a *app) nightlyVerify(ctx context.Context) error {
+func (a *app) verify(ctx context.Context) error {
 	found, err := a.engine.Verify(ctx, a.queue)
 	for _, f := range found {
 		a.metrics.Violations.WithLabelValues(f.Invariant).Add(float64(f.Count))

@@ -6,14 +6,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
 	"github.com/pxactions/px/engine"
 	"github.com/pxactions/px/internal/metrics"
 	"github.com/pxactions/px/store"
-	"github.com/pxactions/px/tasks"
 )
 
 // Options is what a scheduler is made of.
@@ -28,27 +26,12 @@ type Options struct {
 	Holder   string        // names this process in the sweeps' slots; unique
 }
 
-// Periodic is one piece of housekeeping: a task that ticks by Spec (cron, UTC)
-// and is done only if it was not done within Every, because each scheduler
-// ticks and none remembers.
-type Periodic struct {
-	Name  string
-	Spec  string
-	Every time.Duration
-}
-
-// Housekeeping lists the periodic work.
-func Housekeeping() []Periodic {
-	return []Periodic{
-		{Name: "verify", Spec: "15 2 * * *", Every: 20 * time.Hour},
-		{Name: "hygiene", Spec: "*/10 * * * *", Every: 9 * time.Minute},
-	}
-}
-
 // Scheduler runs the sweeps and the ticks of one process.
 type Scheduler struct {
 	o      Options
 	sweeps []*sweeper
+	// start starts the periodic ticks; stop ends them.
+	start func(context.Context) (stop func(), err error)
 }
 
 // New makes a scheduler; Run starts it.
@@ -57,6 +40,7 @@ func New(o Options) *Scheduler {
 		o.Interval = 2 * time.Second
 	}
 	s := &Scheduler{o: o}
+	s.start = s.startTicks
 	for _, sw := range Sweeps(o.Engine, o.Redis) {
 		s.sweeps = append(s.sweeps, &sweeper{Sweep: sw, store: o.Store, holder: o.Holder, metrics: o.Metrics, log: o.Log})
 	}
@@ -89,35 +73,4 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	wg.Wait()
 	s.o.Log.Info().Msg("scheduler stopped")
 	return nil
-}
-
-// tickHousekeeping runs asynq's periodic scheduler, once Redis answers.
-func (s *Scheduler) tickHousekeeping(ctx context.Context) {
-	ticker := time.NewTicker(s.o.Interval)
-	defer ticker.Stop()
-	for s.o.Client.Ping(ctx).Err() != nil {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-	cron := asynq.NewSchedulerFromRedisClient(s.o.Client, &asynq.SchedulerOpts{
-		Logger:   tasks.AsynqLogger(s.o.Log),
-		LogLevel: asynq.WarnLevel,
-		Location: time.UTC,
-	})
-	for _, p := range Housekeeping() {
-		task, options := tasks.Housekeeping(p.Name)
-		if _, err := cron.Register(p.Spec, task, options...); err != nil {
-			s.o.Log.Error().Err(err).Str("housekeeping", p.Name).Msg("periodic task not registered")
-			return
-		}
-	}
-	if err := cron.Start(); err != nil {
-		s.o.Log.Error().Err(err).Msg("periodic tasks not started")
-		return
-	}
-	<-ctx.Done()
-	cron.Shutdown()
 }

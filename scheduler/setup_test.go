@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
@@ -78,4 +79,36 @@ func withQueue(t *testing.T) (*scenario.World, *queue) {
 	q := &queue{Queue: tasks.NewQueue(rdb, tasks.QueueOptions{}), rdb: rdb}
 	w.Engine = w.NewEngine(q, w.Engine.Notify)
 	return w, q
+}
+
+// run runs a scheduler until stop is called, or the test ends.
+func run(t *testing.T, s *scheduler.Scheduler) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("scheduler: %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// until polls a condition, and fails the test when it does not come to hold.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("waited too long until %s", what)
+		}
+	}
 }

@@ -215,27 +215,3 @@ func TestSweepsLeaveACancelledActionAlone(t *testing.T) {
 	}
 	w.Holds()
 }
-
-func TestPeriodicWorkIsDoneOnceHoweverManyTick(t *testing.T) {
-	t.Parallel()
-	w := scenario.New(t, nil)
-	var done atomic.Int64
-	var wg sync.WaitGroup
-	for range 6 {
-		wg.Go(func() {
-			if mine, err := w.Store.ClaimDue(t.Context(), "housekeeping:verify", time.Hour); err != nil {
-				t.Errorf("claim: %v", err)
-			} else if mine {
-				done.Add(1)
-			}
-		})
-	}
-	wg.Wait()
-	if done.Load() != 1 {
-		t.Errorf("done %d times, want once", done.Load())
-	}
-	w.Exec("UPDATE sweeps SET last_run = last_run - interval '61 minutes'")
-	if mine, err := w.Store.ClaimDue(t.Context(), "housekeeping:verify", time.Hour); err != nil || !mine {
-		t.Errorf("an hour later = %v, %v; want it due", mine, err)
-	}
-}

@@ -2,27 +2,10 @@ package store_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/pxactions/px/internal/scenario"
 	"github.com/pxactions/px/model"
 )
-
-func TestPeriodicWorkIsDueAgainOnceGivenBack(t *testing.T) {
-	t.Parallel()
-	w := scenario.New(t, nil)
-	for i, want := range []bool{true, false, true} {
-		if i == 2 {
-			if err := w.Store.GiveBack(t.Context(), "verify"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		got, err := w.Store.ClaimDue(t.Context(), "verify", time.Hour)
-		if err != nil || got != want {
-			t.Fatalf("claim %d = %v, %v; want %v", i+1, got, err, want)
-		}
-	}
-}
 
 func TestAnOwnerWhoLeftIsNoOwner(t *testing.T) {
 	t.Parallel()

@@ -187,23 +187,28 @@ func (s *Store) FinishSweep(ctx context.Context, name, holder string, healed int
 	return mapErr(err)
 }
 
-// ClaimDue takes a periodic piece of work if it was last done at least every
-// (machine time) ago. asynq's scheduler fires once per instance: this decides.
-func (s *Store) ClaimDue(ctx context.Context, name string, every time.Duration) (bool, error) {
+// ClaimDue takes a periodic piece of work for lease (machine time) if it was
+// not done within every and nobody has it. FinishDue says how it ended; work
+// whose holder died is due again when the lease is over.
+func (s *Store) ClaimDue(ctx context.Context, name, holder string, every, lease time.Duration) (bool, error) {
 	var got int
-	err := s.db.NewRaw(`INSERT INTO sweeps (name, last_run) VALUES (?, clock_timestamp())
-		ON CONFLICT (name) DO UPDATE SET last_run = clock_timestamp()
-			WHERE sweeps.last_run <= clock_timestamp() - ? * interval '1 second'
-		RETURNING 1`, name, every.Seconds()).Scan(ctx, &got)
+	err := s.db.NewRaw(`INSERT INTO sweeps (name, last_run, claimed_until, holder)
+			VALUES (?0, 'epoch', clock_timestamp() + ?2 * interval '1 second', ?1)
+		ON CONFLICT (name) DO UPDATE SET claimed_until = excluded.claimed_until, holder = excluded.holder
+			WHERE sweeps.last_run <= clock_timestamp() - ?3 * interval '1 second'
+				AND (sweeps.claimed_until IS NULL OR sweeps.claimed_until <= clock_timestamp())
+		RETURNING 1`, name, holder, lease.Seconds(), every.Seconds()).Scan(ctx, &got)
 	if err = mapErr(err); isNotFound(err) {
 		return false, nil
 	}
 	return got == 1, err
 }
 
-// GiveBack undoes a ClaimDue whose work failed: it is due again at once.
-func (s *Store) GiveBack(ctx context.Context, name string) error {
-	_, err := s.db.NewRaw("UPDATE sweeps SET last_run = 'epoch' WHERE name = ?", name).Exec(ctx)
+// FinishDue ends a ClaimDue. Work that is not done is due again at once. What
+// another has taken over meanwhile is left alone.
+func (s *Store) FinishDue(ctx context.Context, name, holder string, done bool) error {
+	_, err := s.db.NewRaw(`UPDATE sweeps SET claimed_until = NULL, last_run = CASE WHEN ? THEN clock_timestamp() ELSE last_run END
+		WHERE name = ? AND holder = ?`, done, name, holder).Exec(ctx)
 	return mapErr(err)
 }
 

@@ -19,8 +19,9 @@ const (
 	taskTimeout = 60 * time.Second
 	// sendTimeout leaves a slow mail server time to answer.
 	sendTimeout = 2 * time.Minute
-	// housekeepingTimeout is for work over whole tables.
-	housekeepingTimeout = 30 * time.Minute
+	// HousekeepingTimeout is how long one run of periodic work may take, which
+	// may go over whole tables.
+	HousekeepingTimeout = 30 * time.Minute
 )
 
 // job is a task with what asynq must know of it. It has neither Unique (its
@@ -80,7 +81,7 @@ func Housekeeping(name string) (*asynq.Task, []asynq.Option) {
 	return asynq.NewTask(TypeHousekeeping+name, nil), []asynq.Option{
 		asynq.Queue(QueueHousekeeping),
 		asynq.MaxRetry(MaxRetry),
-		asynq.Timeout(housekeepingTimeout),
+		asynq.Timeout(HousekeepingTimeout),
 	}
 }
 

@@ -20,7 +20,7 @@ type Metrics struct {
 	Moves           *prometheus.CounterVec   // by move, outcome
 	Messages        *prometheus.CounterVec   // by channel, outcome
 	Healed          *prometheus.CounterVec   // by sweep
-	Violations      *prometheus.CounterVec   // by invariant; rows that the nightly verify found
+	Violations      *prometheus.CounterVec   // by invariant; rows that the daily verify found
 	NoOwner         prometheus.Counter       // actions that found nobody to own them
 	Untargeted      prometheus.Counter       // stages that found nobody but the assignee
 	EnqueueFailures prometheus.Counter       // effects the queue did not take; the sweep does them
@@ -39,7 +39,7 @@ func New() *Metrics {
 		Moves:           counters("px_moves_total", "Moves on actions.", "move", "outcome"),
 		Messages:        counters("px_messages_total", "Deliveries of messages.", "channel", "outcome"),
 		Healed:          counters("px_healed_total", "Work that a sweep did because nobody had.", "sweep"),
-		Violations:      counters("px_violations_total", "Rows that break an invariant, as the nightly verify found them.", "invariant"),
+		Violations:      counters("px_violations_total", "Rows that break an invariant, as the daily verify found them.", "invariant"),
 		NoOwner:         prometheus.NewCounter(prometheus.CounterOpts{Name: "px_actions_without_owner_total", Help: "Actions that found nobody to own them."}),
 		Untargeted:      prometheus.NewCounter(prometheus.CounterOpts{Name: "px_stages_untargeted_total", Help: "Escalation stages that found nobody but the assignee."}),
 		EnqueueFailures: prometheus.NewCounter(prometheus.CounterOpts{Name: "px_enqueue_failures_total", Help: "Effects that the queue did not take; a sweep does them later."}),
