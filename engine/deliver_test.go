@@ -290,12 +290,12 @@ func TestLateMessagesAreTakenOldestFirst(t *testing.T) {
 	}
 	// Before its domain time none is due, however late the machine finds it.
 	w.Exec("UPDATE messages SET not_before = not_before + interval '1 day' WHERE action_id = ?", as[0].ID)
-	turn, err := w.Engine.HealMessages(t.Context(), store.Keyset{})
+	turn, err := w.Engine.HealMessages(t.Context(), model.ChannelEmail, store.Keyset{})
 	if err != nil || turn.Healed != 2 || len(mail.Accepted()) != 2 {
 		t.Errorf("sweep = %+v, %v, %d mails; want two", turn, err, len(mail.Accepted()))
 	}
 	deaf := w.NewEngine(w.Queue, nil)
-	if turn, err := deaf.HealMessages(t.Context(), store.Keyset{}); err != nil || turn.Healed != 0 {
+	if turn, err := deaf.HealMessages(t.Context(), model.ChannelEmail, store.Keyset{}); err != nil || turn.Healed != 0 {
 		t.Errorf("sweep of a process without channels = %+v, %v; want nothing", turn, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/store"
@@ -55,24 +56,35 @@ func (e *Engine) HealDeadlines(ctx context.Context, after store.Keyset) (Turn, e
 	return t, err
 }
 
-// HealMessages delivers what nobody has delivered in time. Deliveries go out
-// side by side, bounded, so that one slow receiver does not hold up the rest. A
-// process that delivers nothing leaves them alone.
-func (e *Engine) HealMessages(ctx context.Context, after store.Keyset) (Turn, error) {
+// healSlots is how many deliveries a turn has under way at once.
+const healSlots = 16
+
+// HealMessages delivers over one channel what nobody has delivered in time, side
+// by side and bounded. What a turn has no time to begin is left to the next. A
+// process that delivers nothing leaves all of them alone.
+func (e *Engine) HealMessages(ctx context.Context, ch model.Channel, after store.Keyset) (Turn, error) {
 	if e.Notify == nil {
 		return Turn{}, nil
 	}
-	// A process without mail settings must not use up the tries of one that has them.
-	refs, next, err := e.Store.LateMessages(ctx, e.Notify.Channels(), after, healBatch)
+	refs, next, err := e.Store.LateMessages(ctx, []model.Channel{ch}, after, healBatch)
 	if err != nil || len(refs) == 0 {
 		return Turn{Next: next}, err
 	}
 	t := Turn{Next: next, More: len(refs) == healBatch}
+	beginning, cancel := e.beginning(ctx)
+	defer cancel()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, 16)
+	slots := make(chan struct{}, healSlots)
 	for _, ref := range refs {
-		slots <- struct{}{}
+		select {
+		case slots <- struct{}{}:
+		case <-beginning.Done():
+		}
+		if beginning.Err() != nil {
+			t.Next, t.More = after, true // lists again what was not begun
+			break
+		}
 		wg.Go(func() {
 			defer func() { <-slots }()
 			d, derr := e.Deliver(ctx, ref)
@@ -87,6 +99,19 @@ func (e *Engine) HealMessages(ctx context.Context, after store.Keyset) (Turn, er
 	}
 	wg.Wait()
 	return t, err
+}
+
+// settleTime is what a turn leaves for claiming and settling a delivery.
+const settleTime = 5 * time.Second
+
+// beginning is ctx, but ends early enough for a delivery begun in it to be
+// finished within ctx.
+func (e *Engine) beginning(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, bounded := ctx.Deadline()
+	if !bounded {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, end.Add(-e.sendTimeout()-settleTime))
 }
 
 // HealUnarmed hands over the jobs that the queue has not heard of.

@@ -24,6 +24,7 @@ type Options struct {
 	Log      zerolog.Logger
 	Interval time.Duration // machine time between sweeps; 0: 2 s
 	Holder   string        // names this process in the sweeps' slots; unique
+	Lease    time.Duration // machine time until the slot of a dead scheduler is taken over; 0: 15 s
 }
 
 // Scheduler runs the sweeps and the ticks of one process.
@@ -39,10 +40,15 @@ func New(o Options) *Scheduler {
 	if o.Interval <= 0 {
 		o.Interval = 2 * time.Second
 	}
+	if o.Lease <= 0 {
+		o.Lease = slotLease
+	}
 	s := &Scheduler{o: o}
 	s.start = s.startTicks
 	for _, sw := range Sweeps(o.Engine, o.Redis) {
-		s.sweeps = append(s.sweeps, &sweeper{Sweep: sw, store: o.Store, holder: o.Holder, metrics: o.Metrics, log: o.Log})
+		s.sweeps = append(s.sweeps, &sweeper{
+			Sweep: sw, store: o.Store, holder: o.Holder, lease: o.Lease, metrics: o.Metrics, log: o.Log,
+		})
 	}
 	return s
 }

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -14,8 +15,8 @@ import (
 	"github.com/pxactions/px/tasks"
 )
 
-// slotLease is how long (machine time) a scheduler keeps a sweep to itself; it
-// renews before every batch, so a dead one is replaced after this.
+// slotLease is how long (machine time) a scheduler keeps a sweep to itself. It
+// renews while it works, so only a dead one is replaced after this.
 const slotLease = 15 * time.Second
 
 // slotTimeout bounds the taking and the giving back of a slot.
@@ -36,6 +37,7 @@ type sweeper struct {
 	Sweep
 	store   *store.Store
 	holder  string
+	lease   time.Duration
 	metrics *metrics.Metrics
 	log     zerolog.Logger
 	away    bool // the last run ended with something unavailable: said once
@@ -77,13 +79,32 @@ func (s *sweeper) Run(ctx context.Context) (healed int, err error) {
 func (s *sweeper) claim(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, slotTimeout)
 	defer cancel()
-	return s.store.ClaimSweep(ctx, s.Name, s.holder, slotLease)
+	return s.store.ClaimSweep(ctx, s.Name, s.holder, s.lease)
 }
 
+// turn does one batch and keeps the slot meanwhile.
 func (s *sweeper) turn(ctx context.Context, after store.Keyset) (engine.Turn, error) {
 	ctx, cancel := context.WithTimeout(ctx, turnTimeout)
+	var renewing sync.WaitGroup
+	renewing.Go(func() { s.renew(ctx) })
+	defer renewing.Wait()
 	defer cancel()
 	return s.Turn(ctx, after)
+}
+
+// renew renews the slot until the context ends. Whether it worked is asked
+// before the next batch: what is under way cannot be undone.
+func (s *sweeper) renew(ctx context.Context) {
+	ticker := time.NewTicker(s.lease / 3)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			_, _ = s.claim(ctx)
+		}
+	}
 }
 
 // tick runs the sweep once and says what an operator should know: what it
@@ -123,12 +144,21 @@ func (s *sweeper) loop(ctx context.Context, every time.Duration) {
 }
 
 // Sweeps lists the healing that needs no queue, and with a queue also what
-// hands over jobs that it has not heard of or has lost.
+// hands over jobs that it has not heard of or has lost. Each channel of this
+// process has a sweep of its own: a receiver that hangs holds up no other
+// channel, and messages of a channel without settings here do not use up their
+// tries.
 func Sweeps(e *engine.Engine, q engine.Beater) []Sweep {
 	all := []Sweep{
 		{"feedback", e.HealFeedback},
 		{"deadlines", e.HealDeadlines},
-		{"messages", e.HealMessages},
+	}
+	if e.Notify != nil {
+		for _, ch := range e.Notify.Channels() {
+			all = append(all, Sweep{"messages:" + string(ch), func(ctx context.Context, after store.Keyset) (engine.Turn, error) {
+				return e.HealMessages(ctx, ch, after)
+			}})
+		}
 	}
 	if q == nil {
 		return all

@@ -19,7 +19,7 @@ func TestSweepsDoWhatNobodyHasDone(t *testing.T) {
 	waiting := w.Insert(w.Complaint(model.SeverityHigh))[0]
 	w.Exec("UPDATE messages SET channel = 'log'")
 
-	if healed := once(t, s); healed["feedback"]+healed["deadlines"]+healed["messages"] != 0 {
+	if healed := once(t, s); healed["feedback"]+healed["deadlines"]+healed["messages:log"] != 0 {
 		t.Fatalf("healed %v, want nothing within the grace", healed)
 	}
 	w.SetTime(a.NextAt.Add(2 * time.Second)) // late, but by less than the grace
@@ -31,7 +31,7 @@ func TestSweepsDoWhatNobodyHasDone(t *testing.T) {
 	open := w.Count("SELECT count(*) FROM messages WHERE state = 'pending'")
 	w.SetTime(a.NextAt.Add(6 * time.Second))
 	healed := once(t, s)
-	if healed["feedback"] != 1 || healed["deadlines"] != 1 || healed["messages"] != open {
+	if healed["feedback"] != 1 || healed["deadlines"] != 1 || healed["messages:log"] != open {
 		t.Errorf("healed %v, want 1 feedback, 1 deadline, %d messages", healed, open)
 	}
 	if f := w.Feedback(waiting); f.Decision != model.DecisionCreated {
