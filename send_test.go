@@ -26,6 +26,7 @@ import (
 type sendIntake struct {
 	mu     sync.Mutex
 	events []map[string]any
+	body   string // of the last call
 	calls  int
 	status int // of whole requests; 0: taken
 }
@@ -42,6 +43,7 @@ func (in *sendIntake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var b client.Batch
 	body, _ := io.ReadAll(r.Body)
+	in.body = string(body)
 	for line := range bytes.Lines(body) {
 		var e map[string]any
 		_ = json.Unmarshal(line, &e)
@@ -90,6 +92,8 @@ func TestSendTellsOfEachLine(t *testing.T) {
 		{"a table", "e.csv", "", "event_id,source_type,hospital,text\n1,complaint,RUH,\"two\nlines\"\n2,complaint,NOPE,\n3,complaint\n4,complaint,RUH,x\n",
 			sendSummary{Accepted: 2, Failed: 2}, "line 5: wrong number of fields\nline 4: event 2: hospital: a code\n"},
 		{"a table with semicolons from a pipe", "", "", "event_id;source_type;hospital\n1;complaint;RUH\n", sendSummary{Accepted: 1}, ""},
+		{"a table with a record in Latin-1", "e.csv", "", "event_id,source_type,hospital,text\n1,complaint,RUH,p\xe8re\n2,complaint,RUH,père\n",
+			sendSummary{Accepted: 1, Failed: 1}, "line 2: text: not UTF-8; write the file as UTF-8\n"},
 		{"nothing", "", "", "", sendSummary{}, ""},
 	}
 	for _, tt := range tests {
@@ -116,6 +120,14 @@ func TestSendReadsTables(t *testing.T) {
 	}, in.events[0])
 }
 
+func TestSendLeavesWhatIsNotUTF8ToTheIntake(t *testing.T) {
+	t.Parallel()
+	in := &sendIntake{}
+	_, _, _, err := sendTo(t, in, "e.ndjson", "", "{\"text\":\"p\xe8re\"}\n")
+	require.NoError(t, err)
+	assert.Equal(t, "{\"text\":\"p\xe8re\"}\n", in.body, "as it stands in the file")
+}
+
 func TestSendGoesInChunks(t *testing.T) {
 	t.Parallel()
 	in := &sendIntake{}
@@ -134,6 +146,7 @@ func TestSendStopsAtWhatConcernsAll(t *testing.T) {
 	}{
 		{"a wrong key", "e.ndjson", "", strings.Repeat("{}\n", 1200), 401, "not known"},
 		{"an unknown column", "e.csv", "", "event_id,source_type,hospital,hospitl\n", 0, `no column is named "hospitl"`},
+		{"a table in UTF-16", "e.csv", "", "\xff\xfee\x00v\x00e\x00n\x00t\x00\n\x00", 0, "header: not UTF-8"},
 		{"a column twice", "e.csv", "", "event_id,event_id\n", 0, "event_id is there twice"},
 		{"a column missing", "e.csv", "", "event_id,source_type\n", 0, "hospital is missing"},
 		{"half an array", "e.json", "", `[{"event_id":"1"},`, 0, "event 2 is not JSON"},

@@ -11,6 +11,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // csvColumns are the names that a header may have; metadata.* besides.
@@ -44,16 +45,23 @@ func (s *sender) csv(ctx context.Context, r *bufio.Reader) error {
 		case err != nil:
 			return fmt.Errorf("read events: %w", err)
 		}
+		line, _ := c.FieldPos(0)
+		place := fmt.Sprintf("line %d", line)
+		if i := slices.IndexFunc(record, notUTF8); i >= 0 {
+			s.fail(place, header[i]+": not UTF-8; write the file as UTF-8")
+			continue
+		}
 		event, err := json.Marshal(fromRecord(header, record))
 		if err != nil {
 			return fmt.Errorf("write an event as JSON: %w", err)
 		}
-		line, _ := c.FieldPos(0)
-		if err := s.add(ctx, fmt.Sprintf("line %d", line), event); err != nil {
+		if err := s.add(ctx, place, event); err != nil {
 			return err
 		}
 	}
 }
+
+func notUTF8(s string) bool { return !utf8.ValidString(s) }
 
 // separator is what stands between the columns of the first line: a semicolon
 // in much of Europe.
@@ -76,6 +84,8 @@ func checkHeader(header []string) error {
 		name = strings.TrimSpace(name)
 		header[i] = name
 		switch {
+		case notUTF8(name):
+			return errors.New("header: not UTF-8; write the file as UTF-8")
 		case seen[name]:
 			return fmt.Errorf("header: column %s is there twice", name)
 		case !slices.Contains(csvColumns(), name) && (!strings.HasPrefix(name, "metadata.") || name == "metadata."):

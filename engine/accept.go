@@ -33,7 +33,7 @@ var ErrTooLarge = errors.New("event too large")
 type Source struct {
 	System     string             // the source system: events are unique in it, aliases are per it
 	Hospitals  []model.HospitalID // the only ones it may write to; empty: all
-	Quarantine bool               // keep what cannot be read or mapped instead of refusing it
+	Quarantine bool               // keep what cannot be read or mapped instead of refusing it; an Event that is not UTF-8 has no JSON that says it, and is refused
 }
 
 // ReceiptStatus is what became of one event.
@@ -66,6 +66,7 @@ type Receipt struct {
 type draft struct {
 	event  Event
 	raw    []byte
+	lossy  bool // raw does not say the event as it is
 	check  *checker
 	err    error // refused whatever else: unreadable, too large, forbidden
 	hash   []byte
@@ -78,7 +79,7 @@ type draft struct {
 func (e *Engine) Accept(ctx context.Context, src Source, events []Event) ([]Receipt, error) {
 	return e.accept(ctx, src, len(events), func(i int) *draft {
 		raw, err := json.Marshal(&events[i])
-		d := &draft{event: events[i], raw: raw, check: newChecker(nil)}
+		d := &draft{event: events[i], raw: raw, lossy: err != nil || replaced(raw), check: newChecker(nil)}
 		if err != nil || events[i].Metadata == nil {
 			if err != nil {
 				d.check.add("metadata", "type", "an object that can be written as JSON")
@@ -93,6 +94,9 @@ func (e *Engine) Accept(ctx context.Context, src Source, events []Event) ([]Rece
 		d.event.Metadata = nil
 		if err != nil || dec.Decode(&d.event.Metadata) != nil {
 			d.check.add("metadata", "type", "an object that can be written as JSON")
+		}
+		if replaced(b) {
+			d.check.add("metadata", "encoding", wantText)
 		}
 		return d
 	})
@@ -162,7 +166,7 @@ func (e *Engine) acceptChunk(ctx context.Context, src Source, ds []*draft) error
 		switch {
 		case d.err == nil && len(d.check.faults) == 0:
 			good = append(good, d)
-		case src.Quarantine && !errors.Is(d.err, model.ErrForbidden) && !errors.Is(d.err, ErrTooLarge):
+		case src.Quarantine && !d.lossy && !errors.Is(d.err, model.ErrForbidden) && !errors.Is(d.err, ErrTooLarge):
 			d.quarantine(src)
 			good = append(good, d)
 		default:
@@ -198,7 +202,7 @@ func (m mapper) prepare(d *draft) {
 
 // quarantine makes the row that keeps what cannot be read or mapped.
 func (d *draft) quarantine(src Source) {
-	raw := strings.ReplaceAll(strings.ToValidUTF8(string(d.raw), "\ufffd"), "\x00", "\ufffd")
+	raw := keepRaw(d.raw)
 	f := model.Feedback{
 		SourceSystem: src.System, EventID: d.event.EventID, ContentHash: d.hash, HospitalID: d.row.HospitalID,
 		ReceivedAt: d.row.ReceivedAt, Mode: model.ModeLive, Raw: &raw, Decision: model.DecisionQuarantined, Reason: d.reason(),

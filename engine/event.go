@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pxactions/px/model"
 )
@@ -134,6 +135,9 @@ func readable(raw []byte) error {
 			if se.Offset >= int64(len(raw)) {
 				why = "not JSON: it ends too early"
 			}
+			if !utf8.Valid(raw) {
+				why = "not JSON, and not UTF-8"
+			}
 			return &UnreadableError{Offset: se.Offset, Why: why}
 		}
 		return &UnreadableError{Why: "not JSON"}
@@ -203,13 +207,13 @@ func (e *Event) contentHash() ([]byte, error) {
 }
 
 // rawHash is the SHA-256 of what could not be read as an event: of its JSON in
-// one form, or of its bytes where it is none. It never equals a contentHash.
+// one form, or of its bytes where it has none. It never equals a contentHash.
 func rawHash(raw []byte) []byte {
 	form := append([]byte("raw "), raw...)
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	var v any
-	if json.Valid(raw) && d.Decode(&v) == nil {
+	if json.Valid(raw) && faithful(raw) && d.Decode(&v) == nil {
 		if b, err := json.Marshal(v); err == nil {
 			form = append([]byte("json "), b...)
 		}

@@ -113,7 +113,7 @@ func (c *checker) clean(field, s string) bool {
 		return false
 	}
 	if !utf8.ValidString(s) {
-		c.add(field, "encoding", "valid UTF-8")
+		c.add(field, "encoding", wantText)
 		return false
 	}
 	return true

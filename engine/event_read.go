@@ -58,8 +58,19 @@ func (ms members) at(name string) string {
 	return ms.path + name
 }
 
-// take hands out a member's value once; false when it is absent or null.
+// take hands out a member's value once; false when it is absent, null, or has
+// words that cannot be kept as they were sent.
 func (ms members) take(name string) (json.RawMessage, bool) {
+	v, ok := ms.part(name)
+	if ok && !faithful(v) {
+		ms.r.faults.Add(ms.at(name), "encoding", wantText)
+		return nil, false
+	}
+	return v, ok
+}
+
+// part is take for a value with parts, which are looked at one by one.
+func (ms members) part(name string) (json.RawMessage, bool) {
 	v, ok := ms.m[name]
 	delete(ms.m, name)
 	return v, ok && !bytes.Equal(v, []byte("null"))
@@ -159,7 +170,7 @@ func (ms members) instant(name string) *time.Time {
 }
 
 func (ms members) texts(name string) []string {
-	v, ok := ms.take(name)
+	v, ok := ms.part(name)
 	if !ok || bytes.Equal(v, []byte(`""`)) {
 		return nil
 	}
@@ -171,8 +182,11 @@ func (ms members) texts(name string) []string {
 	out := make([]string, 0, len(raws))
 	for i, raw := range raws {
 		var s *string
-		if json.Unmarshal(raw, &s) != nil {
-			ms.r.faults.Add(fmt.Sprintf("%s[%d]", ms.at(name), i), "type", "a string")
+		at := fmt.Sprintf("%s[%d]", ms.at(name), i)
+		if !faithful(raw) {
+			ms.r.faults.Add(at, "encoding", wantText)
+		} else if json.Unmarshal(raw, &s) != nil {
+			ms.r.faults.Add(at, "type", "a string")
 		}
 		if s != nil {
 			out = append(out, *s)
@@ -182,7 +196,7 @@ func (ms members) texts(name string) []string {
 }
 
 func (ms members) object(name string) (members, bool) {
-	v, ok := ms.take(name)
+	v, ok := ms.part(name)
 	if !ok || bytes.Equal(v, []byte(`""`)) {
 		return members{}, false
 	}

@@ -89,7 +89,7 @@ func (e *Engine) reread(old *model.Feedback, m mapper) model.Feedback {
 		return row
 	}
 	m.src, m.now = Source{System: old.SourceSystem, Quarantine: true}, old.CreatedAt
-	d := &draft{raw: []byte(*old.Raw), check: newChecker(nil), answer: &Receipt{}}
+	d := &draft{raw: keptRaw(*old.Raw), check: newChecker(nil), answer: &Receipt{}}
 	var faults model.FieldErrors
 	d.event, faults, d.err = ParseEvent(d.raw)
 	d.check = newChecker(faults)

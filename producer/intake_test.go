@@ -67,7 +67,7 @@ func TestGoodEventsAreAccepted(t *testing.T) {
 		{"history of long ago", `,"mode":"history","received_at":"2020-01-01T00:00:00+03:00"`},
 		{"a clock a little ahead", `,"received_at":"` + w.now(30*time.Second) + `"`},
 		{"just young enough", `,"received_at":"` + w.now(-7*24*time.Hour+time.Minute) + `"`},
-		{"half a surrogate in the text", `,"text":"\ud800"`},
+		{"a whole surrogate pair in the text", `,"text":"\ud83d\ude00"`},
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

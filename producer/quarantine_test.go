@@ -1,6 +1,7 @@
 package producer_test
 
 import (
+	"encoding/base64"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/pxactions/px/engine"
 	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/producer"
 	"github.com/pxactions/px/store"
 )
 
@@ -86,4 +88,48 @@ func TestResendReplacesTheQuarantined(t *testing.T) {
 	row, err := w.store.FeedbackByEvent(t.Context(), "his", "z")
 	require.NoError(t, err)
 	assert.Empty(t, row.Decision)
+}
+
+func TestQuarantineKeepsWhatIsNotUTF8(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	key := w.key(quarantining)
+	grave := w.post(key, complaint("q", "\"text\":\"p\xe8re\"")).item(t)
+	require.Equal(t, "quarantined", grave.Status)
+	assert.Equal(t, "q", grave.EventID)
+	assert.Equal(t, "invalid:text", grave.Reason)
+	b := w.do(http.MethodPost, "/v1/feedback", key, "application/x-ndjson", complaint("\xe8")+"\n"+complaint("\xe9")+"\n\xff").batch(t)
+	require.Equal(t, 3, b.Quarantined, "%+v", b)
+	assert.Equal(t, 4, w.count(), "ids of other bytes are other events")
+	assert.Equal(t, "duplicate", w.post(key, complaint("\xe8")).item(t).Status)
+	row, err := w.store.FeedbackByEvent(t.Context(), "his", "q")
+	require.NoError(t, err)
+	words, ok := strings.CutPrefix(*row.Raw, "base64:")
+	require.True(t, ok, *row.Raw)
+	raw, err := base64.StdEncoding.DecodeString(words)
+	require.NoError(t, err)
+	assert.Equal(t, complaint("q", "\"text\":\"p\xe8re\""), string(raw))
+	done, err := w.engine.Replay(t.Context(), store.QuarantineFilter{})
+	require.NoError(t, err)
+	assert.Equal(t, engine.Replayed{Seen: 4, Still: 4}, done)
+	assert.Equal(t, "accepted", w.post(key, complaint("q", `"text":"père"`)).item(t).Status)
+}
+
+func TestGoProgramsHearOfWhatIsNotUTF8(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	src := engine.Source{System: "his", Quarantine: true}
+	sound := engine.Event{EventID: "a", SourceType: model.SourceComplaint, Hospital: "RUH"}
+	words, inside := sound, sound
+	words.Text = "p\xe8re"
+	inside.Metadata = map[string]any{"ward": []string{"\xff"}}
+	receipts, err := producer.Accept(t.Context(), w.engine, src, words, inside)
+	require.NoError(t, err)
+	for i, field := range []string{"text", "metadata"} {
+		var faults model.FieldErrors
+		require.ErrorAs(t, receipts[i].Err, &faults)
+		require.Len(t, faults, 1)
+		assert.Equal(t, []string{field, "encoding"}, []string{faults[0].Field, faults[0].Code})
+	}
+	assert.Zero(t, w.count())
 }

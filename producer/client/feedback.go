@@ -1,7 +1,11 @@
 package client
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -123,6 +127,8 @@ func (b *Batch) tally() {
 	}
 }
 
+// lines writes events as JSON. One that JSON cannot say as it is stops all: it
+// would arrive as something else.
 func lines(fs []Feedback) ([][]byte, error) {
 	out := make([][]byte, len(fs))
 	for i := range fs {
@@ -130,7 +136,30 @@ func lines(fs []Feedback) ([][]byte, error) {
 		if err != nil {
 			return nil, &Problem{Status: 0, Code: "unsendable", Title: "This event cannot be written as JSON", Detail: err.Error()}
 		}
+		if replaced(b) {
+			return nil, notText(i, b)
+		}
 		out[i] = b
 	}
 	return out, nil
+}
+
+// replaced reports whether encoding/json wrote U+FFFD for bytes that are not
+// UTF-8: those it writes as an escape, a U+FFFD of the caller's as itself.
+func replaced(written []byte) bool {
+	return bytes.Contains(bytes.ReplaceAll(written, []byte(`\\`), nil), []byte(`\ufffd`))
+}
+
+// notText says which fields of the event at index i are not UTF-8.
+func notText(i int, written []byte) *Problem {
+	p := &Problem{Code: "unsendable", Title: "This event is not UTF-8", Detail: fmt.Sprintf("event %d of the call", i+1)}
+	var fields map[string]json.RawMessage
+	_ = json.Unmarshal(written, &fields) // it was written a moment ago
+	for name, v := range fields {
+		if replaced(v) {
+			p.Errors = append(p.Errors, FieldError{Field: name, Code: "encoding", Message: "valid UTF-8"})
+		}
+	}
+	slices.SortFunc(p.Errors, func(a, b FieldError) int { return strings.Compare(a.Field, b.Field) })
+	return p
 }
