@@ -156,6 +156,17 @@ func TestPodsAreConfined(t *testing.T) {
 	}
 }
 
+// TestPodsGetNoServiceVariables: Kubernetes gives a pod PX_PRODUCER_PORT and more for a Service named
+// px-producer, unless told not to, and px refuses to start with a PX_ variable that is no setting.
+func TestPodsGetNoServiceVariables(t *testing.T) {
+	t.Parallel()
+	for name, template := range load(t).pods() {
+		if links := template.Spec.EnableServiceLinks; links == nil || *links {
+			t.Errorf("%s: enableServiceLinks must be false", name)
+		}
+	}
+}
+
 func isTrue(b *bool) bool { return b != nil && *b }
 
 func TestProbesReachTheOpsPort(t *testing.T) {
