@@ -57,17 +57,18 @@ func (c demoCmd) Run(ctx context.Context, s *Settings) (err error) {
 // prepare makes an empty database into that of two hospitals, with its clock at
 // the demo's speed and a key for each source system.
 func (c demoCmd) prepare(ctx context.Context, s *Settings) (map[string]string, error) {
-	if err := prepare(ctx, s); err != nil {
-		return nil, err
-	}
 	keys := map[string]string{}
 	err := withStore(ctx, s, func(st *store.Store) error {
-		counts, err := st.Counts(ctx)
+		// Before the migrations: a demo changes nothing of somebody's database.
+		empty, err := st.Empty(ctx)
 		if err != nil {
 			return err
 		}
-		if counts.Live > 0 || counts.Undecided > 0 {
-			return usagef("PX_DATABASE_URL: px demo sets the clock of its database, so it takes only an empty one")
+		if !empty {
+			return usagef("PX_DATABASE_URL: px demo sets the clock of its database, so it takes only an empty one: without people, places, policy, keys, feedback and actions")
+		}
+		if err := prepare(ctx, s); err != nil {
+			return err
 		}
 		if err := st.SetClock(ctx, demo.Start(), demoSpeed); err != nil {
 			return err
