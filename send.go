@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/schollz/progressbar/v3"
@@ -126,13 +127,36 @@ func (s *sender) format(r *bufio.Reader) string {
 	case ".json":
 		return formatJSON
 	}
-	switch first(r) {
-	case 0, '{':
-		return formatNDJSON
-	case '[':
+	switch c := first(r); {
+	case c == '[', c == '{' && spansLines(r):
 		return formatJSON
+	case c == 0, c == '{':
+		return formatNDJSON
 	default:
 		return formatCSV
+	}
+}
+
+// spansLines reports whether an object is written over several lines, as by a
+// pretty printer, instead of one object a line. It reads no further than it
+// must, as a pipe may stay open.
+func spansLines(r *bufio.Reader) bool {
+	for {
+		head, _ := r.Peek(r.Buffered())
+		line, _, whole := bytes.Cut(bytes.TrimLeft(head, " \t\r\n"), []byte("\n"))
+		if whole {
+			if json.Valid(line) {
+				return false
+			}
+			var object json.RawMessage
+			err := json.NewDecoder(bytes.NewReader(head)).Decode(&object)
+			if !errors.Is(err, io.ErrUnexpectedEOF) {
+				return err == nil
+			}
+		}
+		if _, err := r.Peek(len(head) + 1); err != nil {
+			return whole && errors.Is(err, bufio.ErrBufferFull)
+		}
 	}
 }
 
@@ -292,6 +316,9 @@ func (s *sender) json(ctx context.Context, r *bufio.Reader) error {
 	}
 	if _, err := d.Token(); err != nil {
 		return errors.New("read events: the array does not end")
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("read events: something stands behind the array, near byte " + strconv.FormatInt(d.InputOffset(), 10))
 	}
 	return nil
 }

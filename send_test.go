@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -89,6 +90,9 @@ func TestSendTellsOfEachLine(t *testing.T) {
 		{"a line too long", "e.jsonl", "", "{\"text\":\"" + strings.Repeat("x", sendMaxLine+1) + "\"}\n{}\n", sendSummary{Accepted: 1, Failed: 1}, "line 1: an event has at most 1048576 bytes\n"},
 		{"an array", "e.json", "", ` [{"event_id":"1"},{"event_id":"2","hospital":"NOPE"}]`, sendSummary{Accepted: 1, Failed: 1}, "event 2: event 2: hospital: a code\n"},
 		{"one object", "e.json", "", "\n {\n\"event_id\":\"1\"\n}\n", sendSummary{Accepted: 1}, ""},
+		{"one object over lines from a pipe", "", "", "{\n  \"event_id\": \"1\"\n}\n", sendSummary{Accepted: 1}, ""},
+		{"a long object over lines from a pipe", "", "", "{\n\"event_id\": \"1\",\n\"text\": \"" + strings.Repeat("x", 100_000) + "\"\n}", sendSummary{Accepted: 1}, ""},
+		{"a broken line first", "", "", "{\"event_id\":1,,}\n{\"event_id\":\"2\"}\n", sendSummary{Accepted: 1, Failed: 1}, "line 1: not JSON, at byte 15\n"},
 		{"a table", "e.csv", "", "event_id,source_type,hospital,text\n1,complaint,RUH,\"two\nlines\"\n2,complaint,NOPE,\n3,complaint\n4,complaint,RUH,x\n",
 			sendSummary{Accepted: 2, Failed: 2}, "line 5: wrong number of fields\nline 4: event 2: hospital: a code\n"},
 		{"a table with semicolons from a pipe", "", "", "event_id;source_type;hospital\n1;complaint;RUH\n", sendSummary{Accepted: 1}, ""},
@@ -128,6 +132,14 @@ func TestSendLeavesWhatIsNotUTF8ToTheIntake(t *testing.T) {
 	assert.Equal(t, "{\"text\":\"p\xe8re\"}\n", in.body, "as it stands in the file")
 }
 
+func TestSendDoesNotWaitForAPipeToEnd(t *testing.T) {
+	t.Parallel()
+	r, w := io.Pipe()
+	t.Cleanup(func() { _ = w.Close() })
+	go func() { _, _ = w.Write([]byte("{\"event_id\":\"1\"}\n{")) }()
+	assert.False(t, spansLines(bufio.NewReaderSize(r, 64<<10)))
+}
+
 func TestSendGoesInChunks(t *testing.T) {
 	t.Parallel()
 	in := &sendIntake{}
@@ -151,6 +163,9 @@ func TestSendStopsAtWhatConcernsAll(t *testing.T) {
 		{"a column missing", "e.csv", "", "event_id,source_type\n", 0, "hospital is missing"},
 		{"half an array", "e.json", "", `[{"event_id":"1"},`, 0, "event 2 is not JSON"},
 		{"an array without end", "e.json", "", `[{"event_id":"1"}`, 0, "array"},
+		{"two arrays", "e.json", "", "[{}]\n[{}]", 0, "something stands behind the array, near byte 6"},
+		{"an array and garbage", "e.json", "", "[{}] garbage", 0, "something stands behind the array"},
+		{"two objects over lines from a pipe", "", "", "{\n}\n{\n}\n", 0, "something stands behind the object"},
 		{"neither object nor array", "e.json", "", `"event_id"`, 0, "a JSON object or an array"},
 		{"an empty JSON file", "e.json", "", "", 0, "a JSON object or an array"},
 		{"half an object", "e.json", "", `{"event_id":"1"`, 0, "the object is not JSON"},
