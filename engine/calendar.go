@@ -8,9 +8,9 @@ import (
 	"github.com/pxactions/px/store"
 )
 
-// settleTime (machine time) is longer than any transaction: one that read the
+// policyTime (machine time) is longer than any transaction: one that read the
 // policy before it changed is over by then.
-const settleTime = 2 * time.Minute
+const policyTime = 2 * time.Minute
 
 // calendarWalk remembers which revision's calendars have reached every action.
 type calendarWalk struct{ reached atomic.Int64 }
@@ -43,7 +43,7 @@ func (e *Engine) HealCalendars(ctx context.Context, after store.Keyset) (Turn, e
 	if planned > 0 {
 		e.Log.Info().Int64("revision", done.Revision).Int("actions", planned).Msg("planned anew: their calendar has changed")
 	}
-	if after == (store.Keyset{}) && done.Seen == 0 && done.Since > settleTime {
+	if after == (store.Keyset{}) && done.Seen == 0 && done.Since > policyTime {
 		e.calendars.reached.Store(done.Revision)
 	}
 	return Turn{Next: done.Next, More: done.Seen == healBatch}, nil
