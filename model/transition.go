@@ -22,8 +22,10 @@ const (
 	MoveHold       Move = "hold"
 	MoveResume     Move = "resume"
 
-	// MoveCalendar is the program's own, and in no table: a calendar has changed.
+	// The program's own, in no table: a calendar has changed, an owner is not
+	// active any more.
 	MoveCalendar Move = "calendar"
+	MoveReroute  Move = "reroute"
 )
 
 // transition is one row of the table: from these statuses to that one.

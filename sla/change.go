@@ -145,6 +145,30 @@ func (t *turn) changeDepartment(m MoveRequest) error {
 	return nil
 }
 
+// Reroute gives a live action whose owner is not active any more to whom the
+// rules would give it now, at the place where it is; what is due is settled
+// first. False: the owner is active, or there is nobody else. The new one is
+// counted into loads.
+func (r *Rules) Reroute(c Case, loads Loads, now time.Time) (Outcome, bool) {
+	a := &c.Action
+	if a.AssignedTo == nil {
+		return Outcome{}, false
+	}
+	if u := r.dir.Users[*a.AssignedTo]; u != nil && u.Active {
+		return Outcome{}, false
+	}
+	q := quest{dir: r.dir, loads: loads, at: now, excluded: a.Involved.V}
+	to, _ := q.owner(r.routing.first(a), &a.HospitalID, a.DepartmentID)
+	if to == nil || *to == *a.AssignedTo {
+		return Outcome{}, false
+	}
+	loads.count(*to, now)
+	t := newTurn(c, now)
+	t.settle()
+	t.assign(*to, MoveRequest{Move: model.MoveReroute})
+	return t.outcome(), true
+}
+
 // Recalendar plans a live action anew for a calendar that has changed: what is
 // due is settled first. A due that was set by hand stands; what is counted from
 // it follows the calendar.

@@ -31,15 +31,7 @@ func (e *Engine) HealCalendars(ctx context.Context, after store.Keyset) (Turn, e
 		return Turn{}, err
 	}
 	e.hand(ctx, effects)
-	planned := 0
-	for _, m := range done.Planned {
-		if m.Err != nil {
-			e.Log.Error().Stringer("action", m.Action.ID).Err(m.Err).Msg("action not brought to its calendar")
-			continue
-		}
-		e.countTaken(m.Taken)
-		planned++
-	}
+	planned := e.countMoved(done.Planned, "action not brought to its calendar")
 	if planned > 0 {
 		e.Log.Info().Int64("revision", done.Revision).Int("actions", planned).Msg("planned anew: their calendar has changed")
 	}
@@ -47,4 +39,27 @@ func (e *Engine) HealCalendars(ctx context.Context, after store.Keyset) (Turn, e
 		e.calendars.reached.Store(done.Revision)
 	}
 	return Turn{Next: done.Next, More: done.Seen == healBatch}, nil
+}
+
+// countMoved counts what a walk of the program's own did, and tells of the
+// actions that failed alone. It returns how many did not.
+func (e *Engine) countMoved(moved []store.Moved, failure string) (made int) {
+	for _, m := range moved {
+		if m.Err != nil {
+			e.Log.Error().Stringer("action", m.Action.ID).Err(m.Err).Msg(failure)
+			continue
+		}
+		e.countTaken(m.Taken)
+		made++
+	}
+	return made
+}
+
+// HealOwners hands the live actions of people who are not active any more to
+// others. A turn's Healed is how many.
+func (e *Engine) HealOwners(ctx context.Context, after store.Keyset) (Turn, error) {
+	done, effects, err := e.Store.Reroute(ctx, after, healBatch)
+	e.hand(ctx, effects)
+	healed := e.countMoved(done.Moved, "action not handed over")
+	return Turn{Healed: healed, Next: done.Next, More: err == nil && done.Seen == healBatch}, err
 }
