@@ -132,9 +132,9 @@ type Beater interface {
 	Beat(ctx context.Context, queue string) (counter int64, runID string, err error)
 }
 
-// Lost reports which queues' memory in Redis is not what PostgreSQL remembers:
-// a counter that is not higher, or another master. For those every live job is
-// to be armed again (ArmAgain) before the beat is remembered (WriteBeat). Until
+// Lost reports whether a queue's memory in Redis is not what PostgreSQL
+// remembers: a counter that is not higher, or another master. If so, every live
+// job is to be armed again (ArmAgain) before the beat is remembered (WriteBeat). Until
 // then the queue stays lost, however often it is asked and whoever asks.
 func (e *Engine) Lost(ctx context.Context, b Beater, queue string) (lost bool, now store.Beat, err error) {
 	before, err := e.Store.ReadBeat(ctx, queue)

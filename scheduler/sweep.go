@@ -3,6 +3,8 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -163,39 +165,56 @@ func Sweeps(e *engine.Engine, q engine.Beater) []Sweep {
 	if q == nil {
 		return all
 	}
-	all = append(all, Sweep{"unarmed", e.HealUnarmed})
-	for _, queue := range []string{tasks.QueueEscalation, tasks.QueueReminder} {
-		all = append(all, Sweep{"lost:" + queue, lost(e, q, queue)})
-	}
-	return all
+	return append(all, Sweep{"unarmed", e.HealUnarmed}, Sweep{"lost", lost(e, q)})
 }
 
-// lost is the sweep that notices a queue which has forgotten its jobs and hands
-// all of them over again. The beat is remembered only when the walk is through,
-// so a scheduler that dies on the way leaves it to the next.
-func lost(e *engine.Engine, q engine.Beater, queue string) func(context.Context, store.Keyset) (engine.Turn, error) {
-	var beat store.Beat
-	return func(ctx context.Context, after store.Keyset) (engine.Turn, error) {
+// lost is the sweep that notices queues which have forgotten their jobs and
+// hands all jobs over again, once for all queues. The beats are remembered only
+// when the walk is through, so a scheduler that dies on the way leaves it to the
+// next.
+func lost(e *engine.Engine, q engine.Beater) func(context.Context, store.Keyset) (engine.Turn, error) {
+	var beats map[string]store.Beat // of the queues that the walk is for
+	return func(ctx context.Context, after store.Keyset) (t engine.Turn, err error) {
 		if after == (store.Keyset{}) {
-			gone, now, err := e.Lost(ctx, q, queue)
-			if err != nil {
+			if beats, err = listen(ctx, e, q); err != nil || len(beats) == 0 {
 				return engine.Turn{}, err
 			}
-			if !gone {
-				return engine.Turn{}, e.Store.WriteBeat(ctx, queue, now)
-			}
-			beat = now
-			e.Log.Warn().Str("queue", queue).Msg("redis has lost its memory: arming every live action again")
+			e.Log.Warn().Strs("queues", slices.Sorted(maps.Keys(beats))).Msg("redis has lost its memory: arming every live action again")
 		}
-		t, err := e.ArmAgain(ctx, after)
+		t, err = e.ArmAgain(ctx, after)
 		if t.More {
 			breathe(ctx)
 		}
-		if err == nil && !t.More {
-			err = e.Store.WriteBeat(ctx, queue, beat)
+		if err != nil || t.More {
+			return t, err
 		}
-		return t, err
+		for queue, beat := range beats {
+			if err := e.Store.WriteBeat(ctx, queue, beat); err != nil {
+				return t, err
+			}
+		}
+		return t, nil
 	}
+}
+
+// listen returns the beats of the queues that have lost their jobs, and
+// remembers those of the others.
+func listen(ctx context.Context, e *engine.Engine, q engine.Beater) (map[string]store.Beat, error) {
+	gone := map[string]store.Beat{}
+	for _, queue := range []string{tasks.QueueEscalation, tasks.QueueReminder} {
+		lost, now, err := e.Lost(ctx, q, queue)
+		if err != nil {
+			return nil, err
+		}
+		if lost {
+			gone[queue] = now
+			continue
+		}
+		if err := e.Store.WriteBeat(ctx, queue, now); err != nil {
+			return nil, err
+		}
+	}
+	return gone, nil
 }
 
 // armPause stands between two batches of arming everything again, so that it
