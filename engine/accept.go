@@ -104,7 +104,8 @@ func (e *Engine) Accept(ctx context.Context, src Source, events []Event) ([]Rece
 
 // AcceptRaw takes events as JSON, one object each: validate, commit, enqueue.
 // There is one receipt per event, in order. Once it is returned, every event
-// not refused is committed; a queue that is away loses nothing. The error is the
+// not refused is committed; a queue that is away loses nothing. One that waits
+// longer than AcceptTimeout may be committed all the same. The error is the
 // fault that kept some from being looked at (model.ErrUnavailable): their
 // receipts carry it too.
 func (e *Engine) AcceptRaw(ctx context.Context, src Source, raws [][]byte) ([]Receipt, error) {
@@ -138,7 +139,7 @@ func (e *Engine) accept(ctx context.Context, src Source, n int, at func(int) *dr
 				ds[i] = at(from + i)
 				ds[i].answer = &chunk[i]
 			}
-			err = e.acceptChunk(ctx, src, ds)
+			err = e.acceptInTime(ctx, src, ds)
 		}
 		if err != nil {
 			for i := range chunk {
@@ -152,6 +153,18 @@ func (e *Engine) accept(ctx context.Context, src Source, n int, at func(int) *dr
 		e.Metrics.Intake.WithLabelValues(string(receipts[i].Status)).Inc()
 	}
 	return receipts, err
+}
+
+// acceptInTime is acceptChunk for a sender who does not wait for ever: what is
+// committed after all, it learns when it sends again.
+func (e *Engine) acceptInTime(ctx context.Context, src Source, ds []*draft) error {
+	bounded, cancel := context.WithTimeout(ctx, e.AcceptTimeout)
+	defer cancel()
+	err := e.acceptChunk(bounded, src, ds)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		err = fmt.Errorf("%w: no answer within %s", model.ErrUnavailable, e.AcceptTimeout)
+	}
+	return err
 }
 
 func (e *Engine) acceptChunk(ctx context.Context, src Source, ds []*draft) error {

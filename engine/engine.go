@@ -31,6 +31,9 @@ type Options struct {
 	Log        zerolog.Logger
 	SubjectKey []byte // key of the hash of patient and visit numbers
 	LinkBase   string // URL of the pages, put before /actions/<ref> in messages
+	// AcceptTimeout is how long a sender waits for the database, for each 500 of
+	// its events; then it hears model.ErrUnavailable. 0: 5 s.
+	AcceptTimeout time.Duration
 }
 
 // Engine runs the use cases. It is safe for concurrent use; Close ends it.
@@ -62,6 +65,9 @@ const (
 func New(o Options) *Engine {
 	if o.Metrics == nil {
 		o.Metrics = metrics.New()
+	}
+	if o.AcceptTimeout <= 0 {
+		o.AcceptTimeout = 5 * time.Second
 	}
 	e := &Engine{Options: o}
 	group := batchOptions{max: groupMax, wait: groupWait, writers: groupWriters, timeout: groupTimeout}

@@ -39,7 +39,7 @@ type Batch struct {
 
 // post answers POST /v1/feedback.
 func (p *Producer) post(w http.ResponseWriter, r *http.Request) {
-	key, problem := p.keys.allow(r, store.ScopeFeedbackWrite)
+	key, problem := p.keys.allow(r, store.ScopeFeedbackWrite, p.Engine.AcceptTimeout)
 	if problem != nil {
 		writeProblem(w, problem)
 		return
@@ -155,11 +155,14 @@ type Feedback struct {
 // get answers GET /v1/feedback/{id} and GET /v1/feedback?event_id=. What a key
 // may not see is not there.
 func (p *Producer) get(w http.ResponseWriter, r *http.Request) {
-	key, problem := p.keys.allow(r, store.ScopeFeedbackRead)
+	key, problem := p.keys.allow(r, store.ScopeFeedbackRead, p.Engine.AcceptTimeout)
 	if problem != nil {
 		writeProblem(w, problem)
 		return
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), p.Engine.AcceptTimeout)
+	defer cancel()
+	r = r.WithContext(ctx)
 	row, err := p.find(r, key)
 	if p.gone(err) {
 		return

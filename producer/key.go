@@ -55,13 +55,16 @@ func secretOf(r *http.Request) string {
 }
 
 // allow returns the key of a request that may do what scope says, or why not.
-func (k *keyring) allow(r *http.Request, scope string) (*model.APIKey, *Problem) {
+// The database has wait to answer.
+func (k *keyring) allow(r *http.Request, scope string, wait time.Duration) (*model.APIKey, *Problem) {
 	unauthorized := func(code, title string) *Problem { return newProblem(http.StatusUnauthorized, code, title, "") }
 	secret := secretOf(r)
 	if secret == "" {
 		return nil, unauthorized(codeKeyMissing, "An API key is needed, as Authorization: Bearer or X-API-Key")
 	}
-	key, err := k.find(r.Context(), secret)
+	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	defer cancel()
+	key, err := k.find(ctx, secret)
 	if err != nil {
 		return nil, problemOf(err)
 	}

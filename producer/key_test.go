@@ -211,3 +211,33 @@ func TestPostgresAwayIsSaidPlainly(t *testing.T) {
 	r := w.post("px_"+strings.Repeat("x", 40), complaint("b"))
 	assert.Equal(t, http.StatusServiceUnavailable, r.status, "a key that cannot be looked up is not a wrong key")
 }
+
+// TestASilentDatabaseIsAnsweredFor: locks that another holds are as a PostgreSQL
+// that is stopped: a query gets no answer and no error.
+func TestASilentDatabaseIsAnsweredFor(t *testing.T) {
+	t.Parallel()
+	w := setup(t, func(o *producer.Options) { o.KeyTTL = time.Hour })
+	w.engine.AcceptTimeout = 200 * time.Millisecond
+	key, cold := w.key(), w.key()
+	require.Equal(t, http.StatusAccepted, w.post(key, complaint("before")).status)
+	for _, tt := range []struct {
+		name, table string
+		ask         func() reply
+	}{
+		{"the clock", "clock", func() reply { return w.post(key, complaint("x")) }},
+		{"the feedback", "feedback", func() reply { return w.post(key, complaint("x")) }},
+		{"the feedback, asked for", "feedback", func() reply { return w.do(http.MethodGet, "/v1/feedback?event_id=x", key, "", "") }},
+		{"the keys", "api_keys", func() reply { return w.post(cold, complaint("x")) }},
+	} {
+		tx, err := w.store.DB().BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		_, err = tx.ExecContext(t.Context(), "LOCK TABLE "+tt.table+" IN ACCESS EXCLUSIVE MODE")
+		require.NoError(t, err)
+		start := time.Now()
+		r := tt.ask()
+		require.NoError(t, tx.Rollback())
+		assert.Equal(t, http.StatusServiceUnavailable, r.status, "%s: %s", tt.name, r.body)
+		assert.Equal(t, "5", r.header.Get("Retry-After"), tt.name)
+		assert.Less(t, time.Since(start), 5*time.Second, tt.name)
+	}
+}
