@@ -98,6 +98,9 @@ func (c policyApplyCmd) Run(ctx context.Context, s *Settings) error {
 	if err != nil {
 		return faultsIn(c.File, err)
 	}
+	if saysNothing(src) {
+		return fmt.Errorf("%s: holds no policy; write {} for the built-in rules alone", c.File)
+	}
 	return withStore(ctx, s, func(st *store.Store) error {
 		revision, changed, err := st.ApplyPolicy(ctx, p, whoApplies(c.By), c.Note)
 		if err != nil {

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"text/tabwriter"
 
+	"github.com/goccy/go-yaml"
+
 	"github.com/pxactions/px/model"
 )
 
@@ -28,6 +30,13 @@ func faultsIn(file string, err error) error {
 		fmt.Fprintf(os.Stderr, "%s: %s: %s\n", at, f.Field, f.Want)
 	}
 	return fmt.Errorf("%s: %d faults, nothing was changed", file, len(faults))
+}
+
+// saysNothing reports whether a YAML file is empty, or has comments alone: more
+// likely a mistake than a wish.
+func saysNothing(src []byte) bool {
+	var v any
+	return yaml.Unmarshal(src, &v) == nil && v == nil
 }
 
 // table prints rows in columns.
