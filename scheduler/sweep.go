@@ -154,6 +154,8 @@ func Sweeps(e *engine.Engine, q engine.Beater) []Sweep {
 	all := []Sweep{
 		{"feedback", e.HealFeedback},
 		{"deadlines", e.HealDeadlines},
+		{"calendars", e.HealCalendars},
+		{"owners", e.HealOwners},
 	}
 	if e.Notify != nil {
 		for _, ch := range e.Notify.Channels() {

@@ -1,0 +1,77 @@
+package engine_test
+
+import (
+	"testing"
+
+	"github.com/pxactions/px/internal/scenario"
+	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/sla"
+	"github.com/pxactions/px/store"
+)
+
+func TestCalendarsReachOpenActionsByTheSweep(t *testing.T) {
+	t.Parallel()
+	policy := func(holidays string) []byte {
+		return []byte("calendars: [{name: office, timezone: UTC, weekly: {mon-fri: 08:00-16:00}" + holidays + "}]\nsla: [{name: all, calendar: office, medium_hours: 8}]")
+	}
+	w := scenario.New(t, policy(""))
+	a := w.Create(w.Complaint(model.SeverityMedium))[0] // Monday at eight
+	turn := func() {
+		t.Helper()
+		if turn, err := w.Engine.HealCalendars(t.Context(), store.Keyset{}); err != nil || turn.More || turn.Healed != 0 {
+			t.Fatalf("turn = %+v, %v", turn, err)
+		}
+	}
+	turn()
+	if now := w.Action(a.ID); now.Version != a.Version {
+		t.Errorf("version %d, want it untouched: nothing has changed", now.Version)
+	}
+	p, err := sla.ParsePolicy(policy(", holidays: [{date: 2026-03-02}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.Store.ApplyPolicy(t.Context(), p, "test", ""); err != nil {
+		t.Fatal(err)
+	}
+	w.Queue.Take()
+	turn()
+	now := w.Action(a.ID)
+	if !now.DueAt.Equal(a.DueAt.AddDate(0, 0, 1)) || now.ArmedGen != now.Gen {
+		t.Errorf("due %s, armed %d of %d; want a day later, and armed", now.DueAt, now.ArmedGen, now.Gen)
+	}
+	if e := w.Queue.Take(); len(e.Arm) != 1 || len(e.Send) != 1 {
+		t.Errorf("effects = %+v, want the new job and the owner's message", e)
+	}
+	// A worker that read the old policy may still write: the walk goes on until that cannot be.
+	w.Exec("UPDATE actions SET calendar_revision = 1")
+	turn()
+	if now := w.Action(a.ID); now.CalendarRevision != 2 {
+		t.Errorf("an action that came later has the calendar of revision %d", now.CalendarRevision)
+	}
+	w.Exec("UPDATE policy_revisions SET created_at = created_at - interval '1 hour'")
+	turn()
+	w.Exec("UPDATE actions SET calendar_revision = 1")
+	turn()
+	if now := w.Action(a.ID); now.CalendarRevision != 1 {
+		t.Error("the walk never rests")
+	}
+}
+
+func TestWhoLeavesIsReplacedByTheSweep(t *testing.T) {
+	t.Parallel()
+	w := scenario.New(t, nil)
+	a := w.Create(w.Complaint(model.SeverityHigh))[0]
+	w.Exec("UPDATE users SET active = false WHERE id = ?", a.AssignedTo)
+	w.Exec("UPDATE directory_version SET version = version + 1")
+	turn, err := w.Engine.HealOwners(t.Context(), store.Keyset{})
+	if err != nil || turn.Healed != 1 || turn.More {
+		t.Fatalf("turn = %+v, %v; want one", turn, err)
+	}
+	if now := w.Action(a.ID); *now.AssignedTo == *a.AssignedTo {
+		t.Error("the owner has left and is still the owner")
+	}
+	if turn, err := w.Engine.HealOwners(t.Context(), store.Keyset{}); err != nil || turn.Healed != 0 {
+		t.Errorf("again = %+v, %v; want nothing", turn, err)
+	}
+	w.Holds()
+}
