@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sort"
+	"strings"
 	"testing"
 	"time"
 
@@ -377,4 +378,20 @@ func TestDatesThatDiffer(t *testing.T) {
 		from := time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, zone)
 		require.Equal(t, want, cal.Between(from, from.AddDate(0, 0, 1)), text)
 	}
+}
+
+// TestExamplesOfTheDocs works out the cases that docs/sla.md shows.
+func TestExamplesOfTheDocs(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/sla.md")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(text), "```json\n")
+	require.True(t, found)
+	block, _, found := strings.Cut(rest, "```")
+	require.True(t, found)
+	cases, err := sla.ReadClockCases(strings.NewReader(block))
+	require.NoError(t, err)
+	failures, passed := cases.Failures()
+	require.Empty(t, failures)
+	require.Equal(t, 8, passed)
 }
