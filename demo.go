@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/pxactions/px/internal/demo"
 	"github.com/pxactions/px/internal/localenv"
 	"github.com/pxactions/px/samples"
@@ -32,7 +34,7 @@ func (c demoCmd) Run(ctx context.Context, s *Settings) (err error) {
 	if c.For < 10*time.Second {
 		return usagef("--for: 10s at least")
 	}
-	quiet(s)
+	quiet(s, zerolog.ErrorLevel)
 	log := s.logger("demo")
 	end, err := private(ctx, s, localenv.Options{AllowMiniredis: true, Log: log.Level(min(log.GetLevel(), 1))})
 	if err != nil {

@@ -131,10 +131,10 @@ func newKey(ctx context.Context, st *store.Store, source string) (string, error)
 	})
 }
 
-// quiet is a level for what shares its terminal with a picture: faults only,
+// quiet is a level for what shares its terminal with an answer or a picture,
 // unless the operator asked for more.
-func quiet(s *Settings) {
+func quiet(s *Settings, level zerolog.Level) {
 	if s.LogLevel == zerolog.InfoLevel.String() {
-		s.LogLevel = zerolog.ErrorLevel.String()
+		s.LogLevel = level.String()
 	}
 }

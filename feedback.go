@@ -87,7 +87,7 @@ func (c feedbackReplayCmd) Run(ctx context.Context, s *Settings) (err error) {
 	if s.SubjectKey == "" {
 		return usagef("PX_SUBJECT_KEY: needed, the same as the producers have")
 	}
-	a, err := open(ctx, s, "replay")
+	a, err := openCommand(ctx, s, "feedback replay")
 	if err != nil {
 		return err
 	}

@@ -48,6 +48,13 @@ func openStore(ctx context.Context, s *Settings) (*store.Store, error) {
 	return st, nil
 }
 
+// openCommand is open for a command that ends by itself: it answers, and logs
+// what is wrong alone.
+func openCommand(ctx context.Context, s *Settings, name string) (*app, error) {
+	quiet(s, zerolog.WarnLevel)
+	return open(ctx, s, name)
+}
+
 // open makes an app. A process that works with the queue refuses to start
 // without its URL, but not when Redis merely is away.
 func open(ctx context.Context, s *Settings, process string) (*app, error) {

@@ -16,7 +16,7 @@ type verifyCmd struct {
 
 // Run checks every invariant; exit code 1 if any is broken.
 func (c verifyCmd) Run(ctx context.Context, s *Settings) (err error) {
-	a, err := open(ctx, s, "verify")
+	a, err := openCommand(ctx, s, "verify")
 	if err != nil {
 		return err
 	}
