@@ -26,6 +26,11 @@ type actionCmd struct {
 	Cancel  cancelCmd  `cmd:"" help:"Cancel an action."`
 	Assign  assignCmd  `cmd:"" help:"Give an action to somebody."`
 	Note    noteCmd    `cmd:"" help:"Add a note."`
+
+	Severity   severityCmd   `cmd:"" help:"Change an action's severity, and its deadline with it."`
+	Department departmentCmd `cmd:"" help:"Give an action to another department of its hospital."`
+	Due        dueCmd        `cmd:"" help:"Set an action's deadline by hand."`
+	Reopen     reopenCmd     `cmd:"" help:"Reopen a closed action; its target counts afresh."`
 }
 
 type actionListCmd struct {
@@ -134,62 +139,14 @@ func actionJSON(a *model.Action, dir *sla.Directory) map[string]any {
 	return out
 }
 
-type actionShowCmd struct {
-	Ref  string `arg:"" help:"The action's reference, such as RUH-26-0004172, or its id."`
-	JSON bool   `help:"One JSON object."`
-}
-
-// Run shows.
-func (c actionShowCmd) Run(ctx context.Context, s *Settings) error {
-	return withStore(ctx, s, func(st *store.Store) error {
-		a, err := st.ActionByRef(ctx, c.Ref)
-		if err != nil {
-			return fmt.Errorf("action %s: %w", c.Ref, err)
-		}
-		story, err := st.Story(ctx, a.ID, store.StoryOptions{})
-		if err != nil {
-			return err
-		}
-		if c.JSON {
-			out := actionJSON(&story.Action, story.Dir)
-			out["events"], out["upcoming"] = story.Events, story.Upcoming
-			return json.NewEncoder(os.Stdout).Encode(out)
-		}
-		return printStory(&story)
-	})
-}
-
-func printStory(y *store.Story) error {
-	a := &y.Action
-	fmt.Printf("%s  %s, %s, %s; %s\n", a.Ref, a.Status, a.Severity, a.Category, mark(a))
-	fmt.Printf("owner %s, received %s, due %s\n\n", userCode(y.Dir, a.AssignedTo), stamp(a.ReceivedAt), stamp(a.DueAt))
-	rows := make([][]any, 0, len(y.Logs))
-	for _, l := range y.Logs {
-		rows = append(rows, []any{stamp(l.CreatedAt), l.LogType, userCode(y.Dir, l.CreatedBy), l.Message})
-	}
-	if err := table("WHEN\tWHAT\tWHO\tFACTS", rows); err != nil {
-		return err
-	}
-	fmt.Println()
-	if len(y.Upcoming) == 0 {
-		fmt.Println("nothing more is planned")
-		return nil
-	}
-	rows = rows[:0]
-	for _, e := range y.Upcoming {
-		rows = append(rows, []any{stamp(e.At), e.Kind, e.Stage})
-	}
-	return table("NEXT\tKIND\tSTAGE", rows)
-}
-
 // moveArgs is what every move takes.
 type moveArgs struct {
 	Ref string `arg:"" help:"The action's reference or id."`
 	As  string `required:"" placeholder:"USER" help:"Who does it, by code."`
 }
 
-func (m moveArgs) make(ctx context.Context, s *Settings, req func(*sla.Directory) (sla.MoveRequest, error)) (err error) {
-	a, err := open(ctx, s, "action")
+func (m moveArgs) make(ctx context.Context, s *Settings, req requestOf) (err error) {
+	a, err := openCommand(ctx, s, "action")
 	if err != nil {
 		return err
 	}
@@ -202,7 +159,7 @@ func (m moveArgs) make(ctx context.Context, s *Settings, req func(*sla.Directory
 	if err != nil {
 		return err
 	}
-	r, err := req(dir)
+	r, err := req(dir, row)
 	if err != nil {
 		return err
 	}
@@ -219,8 +176,12 @@ func (m moveArgs) make(ctx context.Context, s *Settings, req func(*sla.Directory
 	return nil
 }
 
-func plain(r sla.MoveRequest) func(*sla.Directory) (sla.MoveRequest, error) {
-	return func(*sla.Directory) (sla.MoveRequest, error) { return r, nil }
+// requestOf makes the request for a move of an action, with the codes of its
+// flags looked up in the directory.
+type requestOf func(*sla.Directory, *model.Action) (sla.MoveRequest, error)
+
+func plain(r sla.MoveRequest) requestOf {
+	return func(*sla.Directory, *model.Action) (sla.MoveRequest, error) { return r, nil }
 }
 
 type startCmd struct{ moveArgs }
@@ -285,7 +246,7 @@ type assignCmd struct {
 
 // Run assigns.
 func (c assignCmd) Run(ctx context.Context, s *Settings) error {
-	return c.make(ctx, s, func(dir *sla.Directory) (sla.MoveRequest, error) {
+	return c.make(ctx, s, func(dir *sla.Directory, _ *model.Action) (sla.MoveRequest, error) {
 		to, err := userOf(dir, "--to", c.To)
 		return sla.MoveRequest{Move: model.MoveAssign, Assignee: to}, err
 	})

@@ -1,0 +1,110 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pxactions/px/internal/testenv"
+	"github.com/pxactions/px/model"
+)
+
+// withAction is an installation with one action, open and of high severity, and
+// its reference.
+func withAction(t *testing.T) (c *cluster, ref string) {
+	t.Helper()
+	c = newCluster(t, testenv.DatabaseURL(t), testenv.RedisURL(t))
+	key := c.furnish(directory(1, "", "log"), policy(hours{target: 48, reminder: 4, gap: 2}))
+	c.px("directory", "apply", "-f", c.file("more.yaml",
+		"hospitals: [{ code: TST, name: Test Hospital, zone: Asia/Riyadh }]\ndepartments: [{ hospital: TST, code: ICU, name: Intensive care }]\n"))
+	ps := c.start("producer", "worker")
+	a := post(t, ps[0], key, toJSON(t, complaint("1", model.SeverityHigh, map[string]any{"text": "Nobody came.\nFor \u001b[31mhours."})))
+	require.Equal(t, http.StatusAccepted, a.code, a.body)
+	c.decided("1")
+	for _, a := range c.ledger().actions {
+		ref = a.Ref
+	}
+	return c, ref
+}
+
+func TestEveryMoveHasACommand(t *testing.T) {
+	t.Parallel()
+	c, ref := withAction(t)
+	action := func() model.Action {
+		for _, a := range c.ledger().actions {
+			return a
+		}
+		return model.Action{}
+	}
+	due := time.Now().UTC().Add(100 * time.Hour).Truncate(time.Minute)
+	local := due.In(time.FixedZone("Riyadh", 3*3600)).Format("2006-01-02T15:04")
+	for _, args := range [][]string{
+		{"severity", ref, "--to", "critical"},
+		{"department", ref, "--to", "ICU", "--reason", "it was there"},
+		{"due", ref, "--to", local, "--reason", "the surgeon is back then"},
+	} {
+		c.px(append([]string{"action"}, append(args, "--as", "adam")...)...)
+	}
+	a := action()
+	assert.Equal(t, model.SeverityCritical, a.Severity)
+	assert.Equal(t, due, a.DueAt.UTC(), "by the hospital's clock")
+	c.px("action", "due", ref, "--to", due.Add(time.Hour).Format(time.RFC3339), "--as", "adam", "--reason", "an hour more")
+	assert.Equal(t, due.Add(time.Hour), action().DueAt.UTC())
+	for _, args := range [][]string{
+		{"start", ref, "--as", "sami1"}, {"submit", ref, "--as", "sami1"}, {"approve", ref, "--as", "anna"}, {"close", ref, "--as", "anna"},
+		{"reopen", ref, "--as", "adam", "--reason", "she called again"},
+	} {
+		r := c.command(nil, append([]string{"action"}, args...)...)
+		require.Zero(t, r.code, "%v: %s", args, r.err)
+		assert.Contains(t, r.out, ref+" is ")
+		assert.Empty(t, r.err, "an answer is all that a command says")
+	}
+	assert.Equal(t, model.StatusInProgress, action().Status)
+	for flag, args := range map[string][]string{
+		"--to: one of":        {"severity", ref, "--to", "severe"},
+		"--to: no department": {"department", ref, "--to", "ENT"},
+		"--to: an instant":    {"due", ref, "--to", "tomorrow", "--reason", "x"},
+	} {
+		r := c.command(nil, append(append([]string{"action"}, args...), "--as", "adam")...)
+		assert.Equal(t, 2, r.code, "%v", args)
+		assert.Contains(t, r.err, flag)
+	}
+	c.holds()
+}
+
+func TestShowTellsTheWords(t *testing.T) {
+	t.Parallel()
+	c, ref := withAction(t)
+	c.px("action", "start", ref, "--as", "sami1")
+	c.px("action", "note", ref, "Called the family\ntwice.", "--as", "sami1")
+	c.px("action", "submit", ref, "--as", "sami1", "--plan", "A second nurse.", "--outcome", "In place.")
+	c.px("action", "reject", ref, "--as", "adam", "--reason", "No proof.")
+	out := c.px("action", "show", ref)
+	for _, words := range []string{
+		"title: Waited for hours\n", "text: Nobody came.\n  For [31mhours.\n", "plan: A second nurse.\n", "outcome: In place.\n",
+		"Note added: “Called the family twice.”", "Rejected: “No proof.”",
+	} {
+		assert.Contains(t, out, words)
+	}
+	var y struct {
+		Title   string
+		Text    string
+		Plan    string `json:"action_plan"`
+		Outcome string
+		Log     []struct{ Type, By, Message, Text string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(c.px("action", "show", ref, "--json")), &y))
+	assert.Equal(t, []string{"Waited for hours", "Nobody came.\nFor \u001b[31mhours.", "A second nurse.", "In place."}, []string{y.Title, y.Text, y.Plan, y.Outcome})
+	var notes []string
+	for _, l := range y.Log {
+		if l.Text != "" {
+			notes = append(notes, l.By+" "+l.Type+" "+l.Text)
+		}
+	}
+	assert.Contains(t, notes, "sami1 note Called the family\ntwice.")
+	assert.Contains(t, notes, "adam approval No proof.")
+}
