@@ -30,6 +30,8 @@ type actionCmd struct {
 	Severity   severityCmd   `cmd:"" help:"Change an action's severity, and its deadline with it."`
 	Department departmentCmd `cmd:"" help:"Give an action to another department of its hospital."`
 	Due        dueCmd        `cmd:"" help:"Set an action's deadline by hand."`
+	Hold       holdCmd       `cmd:"" help:"Hold an action: its clock stands still, and starts again by itself."`
+	Resume     resumeCmd     `cmd:"" help:"End a hold before its time."`
 	Reopen     reopenCmd     `cmd:"" help:"Reopen a closed action; its target counts afresh."`
 }
 

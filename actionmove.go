@@ -49,14 +49,40 @@ type dueCmd struct {
 // Run sets the deadline.
 func (c dueCmd) Run(ctx context.Context, s *Settings) error {
 	return c.make(ctx, s, func(dir *sla.Directory, a *model.Action) (sla.MoveRequest, error) {
-		due, err := instantIn(dir, a.HospitalID, c.To)
+		due, err := instantIn(dir, a.HospitalID, "--to", c.To)
 		return sla.MoveRequest{Move: model.MoveDue, DueAt: due, Reason: c.Reason}, err
 	})
 }
 
+type holdCmd struct {
+	moveArgs
+	Until  string `placeholder:"INSTANT" help:"When it ends by itself: 2026-03-02T15:04 in the hospital's time zone, or an instant with its offset; by default as late as the SLA config allows."`
+	Reason string `required:"" placeholder:"TEXT" help:"Why."`
+}
+
+// Run holds.
+func (c holdCmd) Run(ctx context.Context, s *Settings) error {
+	return c.make(ctx, s, func(dir *sla.Directory, a *model.Action) (sla.MoveRequest, error) {
+		m := sla.MoveRequest{Move: model.MoveHold, Reason: c.Reason}
+		if c.Until == "" {
+			return m, nil
+		}
+		var err error
+		m.Until, err = instantIn(dir, a.HospitalID, "--until", c.Until)
+		return m, err
+	})
+}
+
+type resumeCmd struct{ moveArgs }
+
+// Run resumes.
+func (c resumeCmd) Run(ctx context.Context, s *Settings) error {
+	return c.make(ctx, s, plain(sla.MoveRequest{Move: model.MoveResume}))
+}
+
 // instantIn reads an instant as people write one: with its offset, or by the
-// clock on the hospital's wall.
-func instantIn(dir *sla.Directory, hospital model.HospitalID, text string) (time.Time, error) {
+// clock on the hospital's wall. flag is where it stands.
+func instantIn(dir *sla.Directory, hospital model.HospitalID, flag, text string) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return at, nil
 	}
@@ -64,12 +90,12 @@ func instantIn(dir *sla.Directory, hospital model.HospitalID, text string) (time
 	if h := dir.Hospitals[hospital]; h != nil && h.Zone != "" {
 		var err error
 		if zone, err = time.LoadLocation(h.Zone); err != nil {
-			return time.Time{}, usagef("--to: the hospital's time zone %q is not known: give the offset, as in 2026-03-02T15:04:00+03:00", h.Zone)
+			return time.Time{}, usagef("%s: the hospital's time zone %q is not known: give the offset, as in 2026-03-02T15:04:00+03:00", flag, h.Zone)
 		}
 	}
 	at, err := time.ParseInLocation("2006-01-02T15:04", text, zone)
 	if err != nil {
-		return time.Time{}, usagef("--to: an instant such as 2026-03-02T15:04 (in %s) or 2026-03-02T15:04:00+03:00", zone)
+		return time.Time{}, usagef("%s: an instant such as 2026-03-02T15:04 (in %s) or 2026-03-02T15:04:00+03:00", flag, zone)
 	}
 	return at, nil
 }

@@ -42,6 +42,12 @@ func TestEveryMoveHasACommand(t *testing.T) {
 	}
 	due := time.Now().UTC().Add(100 * time.Hour).Truncate(time.Minute)
 	local := due.In(time.FixedZone("Riyadh", 3*3600)).Format("2006-01-02T15:04")
+	c.px("action", "hold", ref, "--until", local, "--as", "adam", "--reason", "waits for the family")
+	if a := action(); assert.NotNil(t, a.ResumeAt) {
+		assert.Equal(t, []any{due, model.EventResume}, []any{a.ResumeAt.UTC(), a.NextKind})
+	}
+	c.px("action", "resume", ref, "--as", "adam")
+	assert.Equal(t, model.EventReminder, action().NextKind)
 	for _, args := range [][]string{
 		{"severity", ref, "--to", "critical"},
 		{"department", ref, "--to", "ICU", "--reason", "it was there"},
@@ -67,6 +73,7 @@ func TestEveryMoveHasACommand(t *testing.T) {
 	for flag, args := range map[string][]string{
 		"--to: one of":        {"severity", ref, "--to", "severe"},
 		"--to: no department": {"department", ref, "--to", "ENT"},
+		"--until: an instant": {"hold", ref, "--until", "tomorrow", "--reason", "x"},
 		"--to: an instant":    {"due", ref, "--to", "tomorrow", "--reason", "x"},
 	} {
 		r := c.command(nil, append(append([]string{"action"}, args...), "--as", "adam")...)
