@@ -157,7 +157,7 @@ func (r *Rules) Reroute(c Case, loads Loads, now time.Time) (Outcome, bool) {
 	if u := r.dir.Users[*a.AssignedTo]; u != nil && u.Active {
 		return Outcome{}, false
 	}
-	q := quest{dir: r.dir, loads: loads, at: now, excluded: a.Involved.V}
+	q := r.quest(a, loads, now)
 	to, _ := q.owner(r.routing.first(a), &a.HospitalID, a.DepartmentID)
 	if to == nil || *to == *a.AssignedTo {
 		return Outcome{}, false

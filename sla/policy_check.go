@@ -29,6 +29,9 @@ func (p *Policy) check() model.FieldErrors {
 	if p.MaxAge < 0 || int64(p.MaxAge) > int64(hours(maxHours)) {
 		c.add("max_age", "range", "must be above 0 and at most ten years")
 	}
+	if p.LoadCap < 0 {
+		c.add("load_cap", "range", "must be 1 or more live actions, or left out")
+	}
 	names := map[string]bool{}
 	for i := range p.Calendars {
 		at, s := fmt.Sprintf("calendars[%d]", i), &p.Calendars[i]

@@ -103,7 +103,7 @@ func (r *Rules) Route(a *model.Action, loads Loads, at time.Time) Route {
 	if rt.Rule != nil && rt.Rule.AssignToDepartment != nil {
 		rt.Department = rt.Rule.AssignToDepartment
 	}
-	q := quest{dir: r.dir, loads: loads, at: at, excluded: a.Involved.V}
+	q := r.quest(a, loads, at)
 	rt.Owner, rt.By = q.owner(rt.Rule, &a.HospitalID, rt.Department)
 	return rt
 }
@@ -112,8 +112,13 @@ func (r *Rules) Route(a *model.Action, loads Loads, at time.Time) Route {
 type quest struct {
 	dir      *Directory
 	loads    Loads
+	cap      int // live actions at which a holder of a role has enough; 0: none
 	at       time.Time
 	excluded []model.UserID
+}
+
+func (r *Rules) quest(a *model.Action, loads Loads, at time.Time) quest {
+	return quest{dir: r.dir, loads: loads, cap: r.loadCap, at: at, excluded: a.Involved.V}
 }
 
 func (q *quest) owner(row *model.RoutingRule, h *model.HospitalID, dep *model.DepartmentID) (*model.UserID, string) {
@@ -123,12 +128,7 @@ func (q *quest) owner(row *model.RoutingRule, h *model.HospitalID, dep *model.De
 		}
 	}
 	if row != nil && row.AssignToRole != "" {
-		if dep != nil {
-			if id, ok := q.holder(row.AssignToRole, h, dep); ok {
-				return &id, ByRole
-			}
-		}
-		if id, ok := q.holder(row.AssignToRole, h, nil); ok {
+		if id, ok := q.roleHolder(row.AssignToRole, h, dep); ok {
 			return &id, ByRole
 		}
 	}
@@ -145,6 +145,23 @@ func (q *quest) owner(row *model.RoutingRule, h *model.HospitalID, dep *model.De
 		return &id, ByGlobalAdmin
 	}
 	return nil, ByNobody
+}
+
+// roleHolder picks who holds a role in the department, else in the hospital. Who
+// has as much as the cap allows is passed over, unless all have.
+func (q *quest) roleHolder(role model.Role, h *model.HospitalID, dep *model.DepartmentID) (model.UserID, bool) {
+	full := model.UserID{}
+	found := false
+	for _, place := range []*model.DepartmentID{dep, nil} {
+		id, ok := q.holder(role, h, place)
+		if ok && (q.cap == 0 || q.loads[id].Live < q.cap) { // the least loaded: if they have enough, all have
+			return id, true
+		}
+		if ok && !found {
+			full, found = id, true
+		}
+	}
+	return full, found
 }
 
 // holder picks, of those who hold a role at a place, the least loaded. Those

@@ -212,3 +212,26 @@ sla: [{name: ruh-ed, hospital: RUH, department: ED}]`)
 		}
 	})
 }
+
+func TestLoadCap(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	r := h.rules(t, "load_cap: 2\nrouting: [{name: staff, assign_to_role: Staff}]")
+	a := model.Action{HospitalID: *h.hospital(t, "RUH"), DepartmentID: h.department(t, "RUH", "ED"), SourceType: model.SourceComplaint}
+	load := func(ann, bob, cas int) Loads {
+		return Loads{h.user(t, "ann"): {Live: ann}, h.user(t, "bob"): {Live: bob}, h.user(t, "cas"): {Live: cas}}
+	}
+	for _, tt := range []struct {
+		name  string
+		loads Loads
+		want  string
+	}{
+		{"one of the department has room", load(2, 1, 0), "bob"},
+		{"the department has enough, the hospital has room", load(2, 3, 1), "cas"},
+		{"all have enough: the department's least loaded", load(3, 2, 2), "bob"},
+	} {
+		if got := h.code(r.Route(&a, tt.loads, noon()).Owner); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}

@@ -21,6 +21,7 @@ type Rules struct {
 	Revision int64         // of the policy; 0: built-in
 	MaxAge   time.Duration // how far back a source's received_at may lie
 
+	loadCap   int // live actions; 0: none
 	dir       *Directory
 	calendars map[string]namedCalendar
 	triggers  triggers
@@ -86,6 +87,7 @@ func newCompiler(revision int64, dir *Directory) *compiler {
 
 func (c *compiler) policy(p *Policy) {
 	c.rules.MaxAge = time.Duration(cmp.Or(p.MaxAge, Age(DefaultMaxAge)))
+	c.rules.loadCap = p.LoadCap
 	c.calendars(p.Calendars)
 	c.triggers(p.Triggers)
 	for i := range p.Routing {
