@@ -19,7 +19,7 @@ const DefaultMaxAge = 7 * 24 * time.Hour
 // and by when. People and places stand in it by code only. An absent key means
 // the built-in rule.
 type Policy struct {
-	MaxAge    Age            `yaml:"max_age,omitzero" json:"max_age,omitzero"` // 0: DefaultMaxAge
+	MaxAge    Age            `yaml:"max_age,omitzero" json:"max_age,omitzero"`   // 0: DefaultMaxAge
 	LoadCap   int            `yaml:"load_cap,omitzero" json:"load_cap,omitzero"` // live actions; see docs; 0: none
 	Calendars []CalendarSpec `yaml:"calendars,omitzero" json:"calendars,omitzero"`
 	Triggers  []TriggerSpec  `yaml:"triggers,omitzero" json:"triggers,omitzero"`
