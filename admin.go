@@ -77,64 +77,6 @@ func (migrateStatusCmd) Run(ctx context.Context, s *Settings) error {
 	})
 }
 
-type policyCmd struct {
-	Apply  policyApplyCmd  `cmd:"" help:"Make a policy file the active revision."`
-	Export policyExportCmd `cmd:"" help:"Write a revision as YAML."`
-}
-
-type policyApplyCmd struct {
-	File string `short:"f" required:"" placeholder:"FILE" help:"The policy; - reads standard input."`
-	By   string `placeholder:"WHO" help:"Who applies it, for the record; by default the login name."`
-	Note string `placeholder:"TEXT" help:"Why, for the record."`
-}
-
-// Run applies the file.
-func (c policyApplyCmd) Run(ctx context.Context, s *Settings) error {
-	src, err := readFile(c.File)
-	if err != nil {
-		return err
-	}
-	p, err := sla.ParsePolicy(src)
-	if err != nil {
-		return faultsIn(c.File, err)
-	}
-	if saysNothing(src) {
-		return fmt.Errorf("%s: holds no policy; write {} for the built-in rules alone", c.File)
-	}
-	return withStore(ctx, s, func(st *store.Store) error {
-		revision, changed, err := st.ApplyPolicy(ctx, p, whoApplies(c.By), c.Note)
-		if err != nil {
-			return faultsIn(c.File, sla.Locate(src, err))
-		}
-		if !changed {
-			fmt.Printf("revision %d is this policy already\n", revision)
-			return nil
-		}
-		fmt.Printf("revision %d is active: %d triggers, %d routing rules, %d SLA configs\n", revision, len(p.Triggers), len(p.Routing), len(p.SLA))
-		return nil
-	})
-}
-
-type policyExportCmd struct {
-	Revision int64 `placeholder:"N" help:"Which; by default the active one."`
-}
-
-// Run prints the revision.
-func (c policyExportCmd) Run(ctx context.Context, s *Settings) error {
-	return withStore(ctx, s, func(st *store.Store) error {
-		p, _, err := st.Policy(ctx, c.Revision)
-		if err != nil {
-			return err
-		}
-		out, err := p.YAML()
-		if err != nil {
-			return fmt.Errorf("write the policy as YAML: %w", err)
-		}
-		_, err = os.Stdout.Write(out)
-		return err
-	})
-}
-
 type directoryCmd struct {
 	Apply directoryApplyCmd `cmd:"" help:"Set the people and places that a file names; others stay as they are."`
 }

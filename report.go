@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"text/tabwriter"
@@ -22,14 +23,18 @@ func faultsIn(file string, err error) error {
 	if !errors.As(err, &faults) {
 		return err
 	}
+	printAt(os.Stderr, file, "", faults)
+	return fmt.Errorf("%s: %d faults, nothing was changed", file, len(faults))
+}
+
+func printAt(w io.Writer, file, what string, faults model.FieldErrors) {
 	for _, f := range faults {
 		at := file
 		if m := lineOf.FindStringSubmatch(f.Want); m != nil {
 			at += ":" + m[1]
 		}
-		fmt.Fprintf(os.Stderr, "%s: %s: %s\n", at, f.Field, f.Want)
+		_, _ = fmt.Fprintf(w, "%s: %s%s: %s\n", at, what, f.Field, f.Want)
 	}
-	return fmt.Errorf("%s: %d faults, nothing was changed", file, len(faults))
 }
 
 // saysNothing reports whether a YAML file is empty, or has comments alone: more

@@ -86,6 +86,16 @@ func (s *Store) ActiveRevision(ctx context.Context) (int64, error) {
 	return r.Revision, mapErr(err)
 }
 
+// Revisions lists the policy revisions, newest first, without their documents.
+func (s *Store) Revisions(ctx context.Context) ([]model.PolicyRevision, error) {
+	var rows []model.PolicyRevision
+	err := s.db.NewSelect().Model(&rows).ExcludeColumn("document").OrderExpr("revision DESC").Scan(ctx)
+	if err != nil {
+		return nil, mapErr(fmt.Errorf("list policy revisions: %w", err))
+	}
+	return rows, nil
+}
+
 // Policy returns a policy revision; 0 means the active one. With no revision
 // yet it is the empty policy: the built-in rules.
 func (s *Store) Policy(ctx context.Context, revision int64) (*sla.Policy, model.PolicyRevision, error) {

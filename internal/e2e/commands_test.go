@@ -115,3 +115,20 @@ func TestShowTellsTheWords(t *testing.T) {
 	assert.Contains(t, notes, "sami1 note Called the family\ntwice.")
 	assert.Contains(t, notes, "adam approval No proof.")
 }
+
+func TestPolicyCanBeRolledBack(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, testenv.DatabaseURL(t), testenv.RedisURL(t))
+	c.furnish(directory(1, "", "log"), policy(hours{target: 48, reminder: 4, gap: 2}))
+	first := c.px("policy", "export")
+	c.px("policy", "apply", "-f", c.file("other.yaml", "sla: [{ name: other, high_hours: 5 }]"), "--by", "quinn", "--note", "shorter")
+	out := c.px("policy", "rollback", "--to", "1", "--by", "quinn")
+	assert.Contains(t, out, "revision 3 is active: the policy of revision 1")
+	assert.Equal(t, first, c.px("policy", "export"))
+	assert.Contains(t, c.px("policy", "rollback", "--to", "1"), "revision 3 is this policy already")
+	history := c.px("policy", "history")
+	for _, want := range []string{"REVISION", "shorter", "back to revision 1", "quinn", "test"} {
+		assert.Contains(t, history, want)
+	}
+	assert.NotZero(t, c.command(nil, "policy", "rollback", "--to", "9").code)
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/sla"
+	"github.com/pxactions/px/store"
+)
+
+type policyCmd struct {
+	Apply    policyApplyCmd    `cmd:"" help:"Make a policy file the active revision."`
+	Validate policyValidateCmd `cmd:"" help:"Tell every fault of a policy file, and what in it is likely not meant."`
+	Export   policyExportCmd   `cmd:"" help:"Write a revision as YAML."`
+	History  policyHistoryCmd  `cmd:"" help:"List the revisions, newest first."`
+	Rollback policyRollbackCmd `cmd:"" help:"Make an old revision's policy the active one, as a new revision."`
+}
+
+type policyApplyCmd struct {
+	File string `short:"f" required:"" placeholder:"FILE" help:"The policy; - reads standard input."`
+	By   string `placeholder:"WHO" help:"Who applies it, for the record; by default the login name."`
+	Note string `placeholder:"TEXT" help:"Why, for the record."`
+}
+
+// Run applies the file.
+func (c policyApplyCmd) Run(ctx context.Context, s *Settings) error {
+	src, p, err := readPolicy(c.File)
+	if err != nil {
+		return err
+	}
+	return withStore(ctx, s, func(st *store.Store) error {
+		revision, changed, err := st.ApplyPolicy(ctx, p, whoApplies(c.By), c.Note)
+		if err != nil {
+			return faultsIn(c.File, sla.Locate(src, err))
+		}
+		if !changed {
+			fmt.Printf("revision %d is this policy already\n", revision)
+			return nil
+		}
+		fmt.Printf("revision %d is active: %d triggers, %d routing rules, %d SLA configs\n", revision, len(p.Triggers), len(p.Routing), len(p.SLA))
+		return nil
+	})
+}
+
+// readPolicy reads a policy file, or tells its faults.
+func readPolicy(file string) ([]byte, *sla.Policy, error) {
+	src, err := readFile(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := sla.ParsePolicy(src)
+	if err != nil {
+		return nil, nil, faultsIn(file, err)
+	}
+	if saysNothing(src) {
+		return nil, nil, fmt.Errorf("%s: holds no policy; write {} for the built-in rules alone", file)
+	}
+	return src, p, nil
+}
+
+type policyValidateCmd struct {
+	File      string `short:"f" required:"" placeholder:"FILE" help:"The policy; - reads standard input."`
+	Directory string `placeholder:"FILE" help:"People and places to check it with; by default those of PX_DATABASE_URL."`
+}
+
+// Run tells faults (exit code 1), then warnings and the longest waits (exit code 0).
+func (c policyValidateCmd) Run(ctx context.Context, s *Settings) error {
+	src, p, err := readPolicy(c.File)
+	if err != nil {
+		return err
+	}
+	dir, err := c.directory(ctx, s)
+	if err != nil {
+		return err
+	}
+	rules, err := sla.Compile(p, 0, dir)
+	if err != nil {
+		return faultsIn(c.File, sla.Locate(src, err))
+	}
+	lint := rules.Lint(p, time.Now())
+	var warnings model.FieldErrors
+	if errors.As(sla.Locate(src, lint.Warnings.Err()), &warnings) {
+		printAt(os.Stdout, c.File, "warning: ", warnings)
+	}
+	for _, w := range lint.Longest {
+		fmt.Printf("%s: %s, %s, takes %s at most\n", w.Config, w.Severity, w.Target, sla.SpanText(w.Elapsed))
+	}
+	fmt.Printf("%s: no faults, %d warnings\n", c.File, len(warnings))
+	return nil
+}
+
+func (c policyValidateCmd) directory(ctx context.Context, s *Settings) (dir *sla.Directory, err error) {
+	switch {
+	case c.Directory != "":
+		src, err := readFile(c.Directory)
+		if err != nil {
+			return nil, err
+		}
+		doc, err := sla.ParseDirectory(src)
+		if err != nil {
+			return nil, faultsIn(c.Directory, err)
+		}
+		rows, err := doc.Rows(nil, uuid.New, time.Now())
+		if err != nil {
+			return nil, faultsIn(c.Directory, sla.Locate(src, err))
+		}
+		return sla.NewDirectory(0, rows.Hospitals, rows.Departments, rows.Users, rows.Surveys), nil
+	case s.DatabaseURL != "":
+		err = withStore(ctx, s, func(st *store.Store) error {
+			dir, err = st.Directory(ctx)
+			return err
+		})
+		return dir, err
+	default:
+		return nil, usagef("--directory: needed, or PX_DATABASE_URL: a policy names people and places")
+	}
+}
+
+type policyHistoryCmd struct{}
+
+// Run lists the revisions.
+func (policyHistoryCmd) Run(ctx context.Context, s *Settings) error {
+	return withStore(ctx, s, func(st *store.Store) error {
+		revisions, err := st.Revisions(ctx)
+		if err != nil {
+			return err
+		}
+		var rows [][]any
+		for _, r := range revisions {
+			rows = append(rows, []any{r.Revision, r.CreatedAt.UTC().Format(time.RFC3339), r.CreatedBy, hex.EncodeToString(r.SHA256)[:12], r.Note})
+		}
+		return table("REVISION\tAPPLIED\tBY\tSHA-256\tNOTE", rows)
+	})
+}
+
+type policyRollbackCmd struct {
+	To   int64  `required:"" placeholder:"N" help:"The revision whose policy is to be active again."`
+	By   string `placeholder:"WHO" help:"Who applies it, for the record; by default the login name."`
+	Note string `placeholder:"TEXT" help:"Why, for the record."`
+}
+
+// Run applies the old policy; nothing is taken back, the revisions go on.
+func (c policyRollbackCmd) Run(ctx context.Context, s *Settings) error {
+	return withStore(ctx, s, func(st *store.Store) error {
+		p, _, err := st.Policy(ctx, c.To)
+		if err != nil {
+			return err
+		}
+		revision, changed, err := st.ApplyPolicy(ctx, p, whoApplies(c.By), cmp.Or(c.Note, fmt.Sprintf("back to revision %d", c.To)))
+		if err != nil {
+			return err
+		}
+		if !changed {
+			fmt.Printf("revision %d is this policy already\n", revision)
+			return nil
+		}
+		fmt.Printf("revision %d is active: the policy of revision %d\n", revision, c.To)
+		return nil
+	})
+}
+
+type policyExportCmd struct {
+	Revision int64 `placeholder:"N" help:"Which; by default the active one."`
+}
+
+// Run prints the revision.
+func (c policyExportCmd) Run(ctx context.Context, s *Settings) error {
+	return withStore(ctx, s, func(st *store.Store) error {
+		p, _, err := st.Policy(ctx, c.Revision)
+		if err != nil {
+			return err
+		}
+		out, err := p.YAML()
+		if err != nil {
+			return fmt.Errorf("write the policy as YAML: %w", err)
+		}
+		_, err = os.Stdout.Write(out)
+		return err
+	})
+}
