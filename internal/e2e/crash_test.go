@@ -38,13 +38,14 @@ type ordeal struct {
 	servers *localenv.Env
 	key     string
 
-	producer, worker *process
-	sent             int   // batches
-	killAt           []int // progress at which the worker is killed, those still to come
-	flushed          bool
-	away             bool // Redis is, since
-	since            time.Time
-	back             bool
+	producer, worker, scheduler *process
+
+	sent    int   // batches
+	killAt  []int // progress at which the worker is killed, those still to come
+	flushed bool
+	away    bool // Redis is, since
+	since   time.Time
+	back    bool
 }
 
 // TestKilledWorkersAndALostRedisLoseNothing kills the worker again and again,
@@ -60,7 +61,7 @@ func TestKilledWorkersAndALostRedisLoseNothing(t *testing.T) {
 	o.key = o.furnish(directory(8, hook.URL(), "webhook"), policy(h))
 	o.killAt = drawKills()
 	ps := o.start("producer", "worker", "scheduler")
-	o.producer, o.worker = ps[0], ps[1]
+	o.producer, o.worker, o.scheduler = ps[0], ps[1], ps[2]
 
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
@@ -76,7 +77,7 @@ func TestKilledWorkersAndALostRedisLoseNothing(t *testing.T) {
 	})
 	o.holds()
 	o.checkAll(h, hook.All())
-	stop(t, ps[0], ps[2], o.worker)
+	stop(t, o.producer, o.scheduler, o.worker)
 }
 
 // drawKills spreads the kills at random over the work: decisions, events and
@@ -111,9 +112,14 @@ func (o *ordeal) turn() {
 	if o.sent < batches {
 		o.sendBatch()
 	}
-	if !o.flushed && o.sent >= batches/2 {
+	if !o.flushed && o.sent >= batches/2 && o.remembers() {
+		require.Zero(o.t, healed(o.t, o.scheduler, "lost"), "armed again before anything was lost")
 		o.redis(func(c *redis.Client) error { return c.FlushAll(o.t.Context()).Err() })
 		o.flushed = true
+		until(o.t, 30*time.Second, "the lost jobs are armed again", func() (bool, string) {
+			n := healed(o.t, o.scheduler, "lost")
+			return n > 0, fmt.Sprint(n)
+		})
 	}
 	now, err := o.store.Now(o.t.Context())
 	require.NoError(o.t, err)
@@ -132,6 +138,12 @@ func (o *ordeal) turn() {
 		o.worker.kill()
 		o.worker = o.launch("worker")
 	}
+}
+
+// remembers reports whether there are jobs to lose, and PostgreSQL would notice.
+func (o *ordeal) remembers() bool {
+	o.t.Helper()
+	return o.count("SELECT count(*) FROM sweeps WHERE counter > 0") == 2 && o.count("SELECT count(*) FROM actions WHERE next_at IS NOT NULL") > 0
 }
 
 // checkWorkWentOn looks, at the end of the outage, for what was done in its

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -118,4 +119,17 @@ func toJSON(t *testing.T, v any) string {
 	b, err := json.Marshal(v)
 	require.NoError(t, err)
 	return string(b)
+}
+
+// healed is what a scheduler's metrics say that one of its sweeps has done.
+func healed(t *testing.T, scheduler *process, sweep string) (n float64) {
+	t.Helper()
+	for _, line := range strings.Split(get(t, scheduler.ops+"/metrics").body, "\n") {
+		if value, ok := strings.CutPrefix(line, `px_healed_total{sweep="`+sweep+`"} `); ok {
+			var err error
+			n, err = strconv.ParseFloat(value, 64)
+			require.NoError(t, err)
+		}
+	}
+	return n
 }
