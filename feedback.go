@@ -84,8 +84,8 @@ type feedbackReplayCmd struct {
 
 // Run replays.
 func (c feedbackReplayCmd) Run(ctx context.Context, s *Settings) (err error) {
-	if s.SubjectKey == "" {
-		return usagef("PX_SUBJECT_KEY: needed, the same as the producers have")
+	if err := s.needed("feedback replay", true); err != nil {
+		return err
 	}
 	a, err := openCommand(ctx, s, "feedback replay")
 	if err != nil {
@@ -120,6 +120,9 @@ func (c keyCreateCmd) Run(ctx context.Context, s *Settings) error {
 	if i := slices.IndexFunc(c.Scope, func(sc string) bool { return !slices.Contains(store.Scopes(), sc) }); i >= 0 {
 		return usagef("--scope: %q is none; one of %s", c.Scope[i], strings.Join(store.Scopes(), ", "))
 	}
+	if strings.TrimSpace(c.Source) == "" {
+		return usagef("--source: the name of the sending system, not blank")
+	}
 	return withStore(ctx, s, func(st *store.Store) error {
 		dir, err := st.Directory(ctx)
 		if err != nil {
@@ -129,7 +132,7 @@ func (c keyCreateCmd) Run(ctx context.Context, s *Settings) error {
 			Name: c.Name, SourceSystem: c.Source, Scopes: model.Of(c.Scope), OnUnmapped: model.OnUnmapped(c.OnUnmapped),
 			Hospitals: model.Of([]model.HospitalID{}),
 		}
-		if k.Name == "" {
+		if strings.TrimSpace(k.Name) == "" {
 			k.Name = c.Source
 		}
 		for _, code := range c.Hospital {

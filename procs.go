@@ -174,8 +174,8 @@ type producerCmd struct{}
 
 // Run takes feedback in until told to stop. It stays ready without Redis.
 func (producerCmd) Run(ctx context.Context, s *Settings) error {
-	if s.SubjectKey == "" {
-		return usagef("PX_SUBJECT_KEY: needed by px producer: at least 16 characters, the same in every producer")
+	if err := s.needed("producer", true); err != nil {
+		return err
 	}
 	return process(ctx, s, "producer", func(a *app) []ops.Check {
 		return []ops.Check{a.checkDatabase(), a.checkRedis(false)}

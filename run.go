@@ -48,6 +48,21 @@ func openStore(ctx context.Context, s *Settings) (*store.Store, error) {
 	return st, nil
 }
 
+// needed tells of every setting that a process, or command, lacks.
+func (s *Settings) needed(process string, subjectKey bool) error {
+	var missing []error
+	if s.DatabaseURL == "" {
+		missing = append(missing, usagef("PX_DATABASE_URL: needed by px %s, such as postgres://px@db/px (px dev and px demo run without)", process))
+	}
+	if s.RedisURL == "" {
+		missing = append(missing, usagef("PX_REDIS_URL: needed by px %s, such as redis://cache:6379/0", process))
+	}
+	if subjectKey && s.SubjectKey == "" {
+		missing = append(missing, usagef("PX_SUBJECT_KEY: needed by px %s: at least 16 characters, the same in every producer", process))
+	}
+	return errors.Join(missing...)
+}
+
 // openCommand is open for a command that ends by itself: it answers, and logs
 // what is wrong alone.
 func openCommand(ctx context.Context, s *Settings, name string) (*app, error) {
@@ -58,15 +73,8 @@ func openCommand(ctx context.Context, s *Settings, name string) (*app, error) {
 // open makes an app. A process that works with the queue refuses to start
 // without its URL, but not when Redis merely is away.
 func open(ctx context.Context, s *Settings, process string) (*app, error) {
-	var missing []error
-	if s.DatabaseURL == "" {
-		missing = append(missing, usagef("PX_DATABASE_URL: needed by px %s", process))
-	}
-	if s.RedisURL == "" {
-		missing = append(missing, usagef("PX_REDIS_URL: needed by px %s", process))
-	}
-	if len(missing) > 0 {
-		return nil, errors.Join(missing...)
+	if err := s.needed(process, false); err != nil {
+		return nil, err
 	}
 	a := &app{settings: s, log: s.logger(process), metrics: metrics.New(), holder: holderName(process)}
 	st, err := openStore(ctx, s)

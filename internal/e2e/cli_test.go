@@ -118,6 +118,26 @@ func TestProcessesRefuseToStartWithoutTheirServers(t *testing.T) {
 	}
 }
 
+func TestMissingSettingsAreToldAllAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"producer"}, {"feedback", "replay"}} {
+		r := runPX(t, nil, args...)
+		assert.Equal(t, 2, r.code)
+		for _, name := range []string{"PX_DATABASE_URL: needed", "PX_REDIS_URL: needed", "PX_SUBJECT_KEY: needed"} {
+			assert.Contains(t, r.err, name, "%v", args)
+		}
+	}
+}
+
+func TestAKeyNamesItsSource(t *testing.T) {
+	t.Parallel()
+	for _, source := range []string{"", "  "} {
+		r := runPX(t, []string{"PX_DATABASE_URL=postgres://nobody@127.0.0.1:1/none"}, "key", "create", "--source", source)
+		assert.Equal(t, 2, r.code)
+		assert.Contains(t, r.err, "--source: the name")
+	}
+}
+
 func TestFaultsOfSettingsAreToldAllAtOnce(t *testing.T) {
 	t.Parallel()
 	r := runPX(t, []string{"PX_CONCURRENCY_INTAKE=abc", "PX_LOG_LEVEL=loud", "PX_TYPO=1"}, "worker")
