@@ -167,6 +167,8 @@ func TestKeysAreChecked(t *testing.T) {
 		{"a key for a hospital", func(k *model.APIKey) { k.Hospitals.V = []model.HospitalID{h} }, ""},
 		{"no name", func(k *model.APIKey) { k.Name = "" }, "key.name"},
 		{"no source system", func(k *model.APIKey) { k.SourceSystem = "" }, "key.source_system"},
+		{"a blank source system", func(k *model.APIKey) { k.SourceSystem = " \t" }, "key.source_system"},
+		{"a blank name", func(k *model.APIKey) { k.Name = "  " }, "key.name"},
 		{"every source system", func(k *model.APIKey) { k.SourceSystem = "*" }, "key.source_system"},
 		{"no scope", func(k *model.APIKey) { k.Scopes.V = nil }, "key.scopes"},
 		{"an unknown scope", func(k *model.APIKey) { k.Scopes.V = []string{"admin"} }, "key.scopes"},

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -91,6 +92,7 @@ func (s *Store) CreateKey(ctx context.Context, k *model.APIKey) (string, error) 
 
 func checkKey(k *model.APIKey) error {
 	var fe model.FieldErrors
+	k.Name, k.SourceSystem = strings.TrimSpace(k.Name), strings.TrimSpace(k.SourceSystem)
 	if k.Name == "" || len(k.Name) > 200 {
 		fe.Add("key.name", "required", "1 to 200 characters that say who uses the key")
 	}
