@@ -132,3 +132,22 @@ func TestPolicyCanBeRolledBack(t *testing.T) {
 	}
 	assert.NotZero(t, c.command(nil, "policy", "rollback", "--to", "9").code)
 }
+
+func TestVerifyWithoutRedisChecksTheDatabase(t *testing.T) {
+	t.Parallel()
+	c, ref := withAction(t)
+	nowhere := []string{"PX_REDIS_URL=redis://127.0.0.1:1/0"}
+	r := c.command(nowhere, "verify")
+	assert.Equal(t, 1, r.code)
+	assert.Contains(t, r.out, "Redis is away: its jobs were not checked")
+	_, err := c.store.DB().NewRaw("UPDATE actions SET armed_gen = gen + 1 WHERE ref = ?", ref).Exec(t.Context())
+	require.NoError(t, err)
+	r = c.command(nowhere, "verify")
+	assert.Equal(t, 1, r.code)
+	assert.Contains(t, r.out, "I2  armed gen ahead of the plan: 1 rows")
+	assert.Contains(t, r.out, "Redis is away: its jobs were not checked")
+	r = c.command(nowhere, "verify", "--json")
+	assert.Equal(t, 1, r.code)
+	assert.Contains(t, r.out, `"redis_checked":false`)
+	assert.Contains(t, r.out, "armed gen ahead of the plan")
+}
