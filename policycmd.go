@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pxactions/px/engine"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/sla"
 	"github.com/pxactions/px/store"
@@ -28,6 +29,8 @@ type policyApplyCmd struct {
 	File string `short:"f" required:"" placeholder:"FILE" help:"The policy; - reads standard input."`
 	By   string `placeholder:"WHO" help:"Who applies it, for the record; by default the login name."`
 	Note string `placeholder:"TEXT" help:"Why, for the record."`
+
+	ApplyTo string `enum:"new,open" default:"new" help:"new: actions that are open keep the SLA config they were made under; open: they are put under this policy, too. Cut off, the same command finishes it."`
 }
 
 // Run applies the file.
@@ -41,12 +44,20 @@ func (c policyApplyCmd) Run(ctx context.Context, s *Settings) error {
 		if err != nil {
 			return faultsIn(c.File, sla.Locate(src, err))
 		}
-		if !changed {
+		if changed {
+			fmt.Printf("revision %d is active: %d triggers, %d routing rules, %d SLA configs\n", revision, len(p.Triggers), len(p.Routing), len(p.SLA))
+		} else {
 			fmt.Printf("revision %d is this policy already\n", revision)
+		}
+		if c.ApplyTo != "open" {
 			return nil
 		}
-		fmt.Printf("revision %d is active: %d triggers, %d routing rules, %d SLA configs\n", revision, len(p.Triggers), len(p.Routing), len(p.SLA))
-		return nil
+		// Without a queue: the scheduler arms the new jobs.
+		e := engine.New(engine.Options{Store: st, Log: s.logger("policy")})
+		defer e.Close()
+		n, err := e.Reapply(ctx)
+		fmt.Printf("%d open actions are under revision %d now\n", n, revision)
+		return err
 	})
 }
 

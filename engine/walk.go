@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pxactions/px/store"
+	"github.com/pxactions/px/tasks"
 )
 
 // policyTime (machine time) is longer than any transaction: one that read the
@@ -20,46 +21,52 @@ type calendarWalk struct{ reached atomic.Int64 }
 // it asks for the revision alone until there is another. It heals nothing, as
 // nothing was lost: a turn's Healed is 0.
 func (e *Engine) HealCalendars(ctx context.Context, after store.Keyset) (Turn, error) {
-	if after == (store.Keyset{}) {
-		active, err := e.Store.ActiveRevision(ctx)
-		if err != nil || active == e.calendars.reached.Load() {
-			return Turn{}, err
-		}
-	}
-	done, effects, err := e.Store.Recalendar(ctx, after, healBatch)
-	if err != nil {
+	active, since, err := e.Store.ActiveRevision(ctx)
+	if err != nil || active == e.calendars.reached.Load() {
 		return Turn{}, err
 	}
-	e.hand(ctx, effects)
-	planned := e.countMoved(done.Planned, "action not brought to its calendar")
-	if planned > 0 {
-		e.Log.Info().Int64("revision", done.Revision).Int("actions", planned).Msg("planned anew: their calendar has changed")
+	t, seen, err := e.walk(ctx, after, e.Store.Recalendar, "planned anew: their calendar has changed")
+	t.Healed = 0
+	if err == nil && seen == 0 && after == (store.Keyset{}) && since > policyTime {
+		e.calendars.reached.Store(active)
 	}
-	if after == (store.Keyset{}) && done.Seen == 0 && done.Since > policyTime {
-		e.calendars.reached.Store(done.Revision)
-	}
-	return Turn{Next: done.Next, More: done.Seen == healBatch}, nil
-}
-
-// countMoved counts what a walk of the program's own did, and tells of the
-// actions that failed alone. It returns how many did not.
-func (e *Engine) countMoved(moved []store.Moved, failure string) (made int) {
-	for _, m := range moved {
-		if m.Err != nil {
-			e.Log.Error().Stringer("action", m.Action.ID).Err(m.Err).Msg(failure)
-			continue
-		}
-		e.countTaken(m.Taken)
-		made++
-	}
-	return made
+	return t, err
 }
 
 // HealOwners hands the live actions of people who are not active any more to
 // others. A turn's Healed is how many.
 func (e *Engine) HealOwners(ctx context.Context, after store.Keyset) (Turn, error) {
-	done, effects, err := e.Store.Reroute(ctx, after, healBatch)
+	t, _, err := e.walk(ctx, after, e.Store.Reroute, "handed over: their owner has left")
+	return t, err
+}
+
+// Reapply puts every live action under the active policy, and returns how many
+// that changed. One that was cut off is finished by another.
+func (e *Engine) Reapply(ctx context.Context) (changed int, err error) {
+	for t := (Turn{More: true}); t.More; changed += t.Healed {
+		if t, _, err = e.walk(ctx, t.Next, e.Store.Reapply, "put under the active policy"); err != nil {
+			return changed, err
+		}
+	}
+	return changed, nil
+}
+
+// walk takes one batch of a walk over live actions. A turn's Healed is how many
+// changed for people to see; those that failed alone are logged.
+func (e *Engine) walk(ctx context.Context, after store.Keyset, take func(context.Context, store.Keyset, int) (store.Walked, tasks.Effects, error), what string) (t Turn, seen int, err error) {
+	done, effects, err := take(ctx, after, healBatch)
 	e.hand(ctx, effects)
-	healed := e.countMoved(done.Moved, "action not handed over")
-	return Turn{Healed: healed, Next: done.Next, More: err == nil && done.Seen == healBatch}, err
+	for _, m := range done.Moved {
+		if m.Err != nil {
+			e.Log.Error().Stringer("action", m.Action.ID).Err(m.Err).Msg("action not changed")
+			continue
+		}
+		e.countTaken(m.Taken)
+		t.Healed++
+	}
+	if t.Healed > 0 {
+		e.Log.Info().Int("actions", t.Healed).Msg(what)
+	}
+	t.Next, t.More = done.Next, err == nil && done.Seen == healBatch
+	return t, done.Seen, err
 }

@@ -23,9 +23,10 @@ const (
 	MoveResume     Move = "resume"
 
 	// The program's own, in no table: a calendar has changed, an owner is not
-	// active any more.
+	// active any more, a policy is applied to open actions.
 	MoveCalendar Move = "calendar"
 	MoveReroute  Move = "reroute"
+	MovePolicy   Move = "policy"
 )
 
 // transition is one row of the table: from these statuses to that one.

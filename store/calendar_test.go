@@ -68,7 +68,7 @@ func TestANewHolidayReachesOpenActions(t *testing.T) {
 	apply(t, w, text)
 	moved := w.Action(as[2].ID)
 	done, _, err := w.Store.Recalendar(t.Context(), store.Keyset{}, 2)
-	if err != nil || done.Seen != 2 || done.Revision != 2 {
+	if err != nil || done.Seen != 2 {
 		t.Fatalf("first batch = %+v, %v", done, err)
 	}
 	rest, _, err := w.Store.Recalendar(t.Context(), done.Next, 2)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -79,11 +80,22 @@ func materialise(ctx context.Context, tx bun.Tx, st txState, rules *sla.Rules) e
 	return insert(ctx, tx, "routing rules", routes)
 }
 
-// ActiveRevision is the number of the active policy revision; 0: the built-in
-// policy.
-func (s *Store) ActiveRevision(ctx context.Context) (int64, error) {
-	r, err := readState(ctx, s.db)
-	return r.Revision, mapErr(err)
+// ActiveRevision is the number of the active policy revision, and how long
+// (machine time) it has been active; 0: the built-in policy.
+func (s *Store) ActiveRevision(ctx context.Context) (revision int64, since time.Duration, err error) {
+	err = s.inTx(ctx, func(ctx context.Context, tx bun.Tx, st txState) error {
+		revision, since = st.Rules.Revision, 0
+		if revision == 0 {
+			return nil
+		}
+		var applied time.Time
+		if err := tx.NewRaw("SELECT created_at FROM policy_revisions WHERE revision = ?", revision).Scan(ctx, &applied); err != nil {
+			return fmt.Errorf("read when policy revision %d was applied: %w", revision, err)
+		}
+		since = st.Now.Machine.Sub(st.Now.Clock.Real(applied))
+		return nil
+	})
+	return revision, since, err
 }
 
 // Revisions lists the policy revisions, newest first, without their documents.
