@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/rs/zerolog"
 
 	"github.com/pxactions/px/engine"
 	"github.com/pxactions/px/model"
@@ -52,6 +53,7 @@ func (c policyApplyCmd) Run(ctx context.Context, s *Settings) error {
 		if c.ApplyTo != "open" {
 			return nil
 		}
+		quiet(s, zerolog.WarnLevel)
 		// Without a queue: the scheduler arms the new jobs.
 		e := engine.New(engine.Options{Store: st, Log: s.logger("policy")})
 		defer e.Close()
