@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/pxactions/px/engine"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/store"
 )
@@ -35,6 +37,9 @@ func (c feedbackShowCmd) Run(ctx context.Context, s *Settings) error {
 			decision = "undecided"
 		}
 		fmt.Printf("%s  %s/%s  received %s\n%s: %s\n", f.ID, f.SourceSystem, f.EventID, stamp(f.ReceivedAt), decision, f.Reason)
+		if names := unmappedNames(f); names != "" {
+			fmt.Println("sent:", names)
+		}
 		if f.ActionID != nil {
 			a, err := st.ActionByRef(ctx, f.ActionID.String())
 			if err != nil {
@@ -71,10 +76,20 @@ func (c feedbackQuarantinedCmd) Run(ctx context.Context, s *Settings) error {
 		}
 		cells := make([][]any, len(rows))
 		for i, f := range rows {
-			cells[i] = []any{f.ID, f.SourceSystem, f.EventID, stamp(f.CreatedAt), f.Reason}
+			cells[i] = []any{f.ID, f.SourceSystem, f.EventID, stamp(f.CreatedAt), f.Reason, unmappedNames(&f)}
 		}
-		return table("ID\tSOURCE\tEVENT\tACCEPTED\tREASON", cells)
+		return table("ID\tSOURCE\tEVENT\tACCEPTED\tREASON\tSENT", cells)
 	})
+}
+
+// unmappedNames is what the source system calls the places, surveys and staff
+// that the reason tells of: the names to give an alias to.
+func unmappedNames(f *model.Feedback) string {
+	var names []string
+	for _, n := range engine.UnmappedNames(f) {
+		names = append(names, fmt.Sprintf("%s %q", n.Field, n.Name))
+	}
+	return strings.Join(names, ", ")
 }
 
 type feedbackReplayCmd struct {
@@ -94,6 +109,9 @@ func (c feedbackReplayCmd) Run(ctx context.Context, s *Settings) (err error) {
 	defer func() { err = errors.Join(err, a.Close()) }()
 	r, err := a.engine.Replay(ctx, store.QuarantineFilter{SourceSystem: c.Source, Limit: c.Limit})
 	fmt.Printf("%d looked at: %d requeued, %d still quarantined, %d failed\n", r.Seen, r.Requeued, r.Still, r.Failed)
+	for _, reason := range slices.Sorted(maps.Keys(r.Reasons)) {
+		fmt.Printf("  %d  %s\n", r.Reasons[reason], reason)
+	}
 	if err == nil && r.Failed > 0 {
 		return errFound
 	}

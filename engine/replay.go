@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/pxactions/px/model"
@@ -15,6 +17,9 @@ type Replayed struct {
 	Requeued int // now undecided: a worker or a sweep decides them
 	Still    int // cannot be read or mapped yet; their reason is new
 	Failed   int // could not be written; they stay as they are
+	// Reasons counts those that stay by their new reason, without what only the
+	// sender may have named: unmapped:hospital, invalid:score; nil: none.
+	Reasons map[string]int
 }
 
 // Replay reads quarantined feedback again, with the directory as it now is.
@@ -53,6 +58,31 @@ func (e *Engine) Replay(ctx context.Context, f store.QuarantineFilter) (Replayed
 	return done, nil
 }
 
+func (r *Replayed) still(reason string) {
+	r.Still++
+	if r.Reasons == nil {
+		r.Reasons = map[string]int{}
+	}
+	code, fields, ok := strings.Cut(reason, ":")
+	if !ok {
+		r.Reasons[code]++
+		return
+	}
+	var known []string
+	for field := range strings.SplitSeq(fields, ",") {
+		if i := strings.IndexAny(field, ".["); i > 0 {
+			field = field[:i]
+		}
+		if !slices.Contains(fieldOrder(), field) {
+			field = "(an unknown field)"
+		}
+		if !slices.Contains(known, field) {
+			known = append(known, field)
+		}
+	}
+	r.Reasons[code+":"+strings.Join(known, ",")]++
+}
+
 func (e *Engine) replay(ctx context.Context, rows []model.Feedback, done *Replayed) error {
 	_, rules, err := e.Store.Present(ctx)
 	if err != nil {
@@ -72,7 +102,7 @@ func (e *Engine) replay(ctx context.Context, rows []model.Feedback, done *Replay
 	done.Requeued += len(effects.Create)
 	for _, r := range rs {
 		if failed[r.Row.ID] == nil && r.Row.Decision == model.DecisionQuarantined {
-			done.Still++
+			done.still(r.Row.Reason)
 		}
 	}
 	for id, err := range failed {

@@ -39,12 +39,14 @@ func TestQuarantineAndReplay(t *testing.T) {
 
 	done, err := w.engine.Replay(t.Context(), store.QuarantineFilter{})
 	require.NoError(t, err)
-	assert.Equal(t, engine.Replayed{Seen: 3, Still: 3}, done)
+	assert.Equal(t, engine.Replayed{Seen: 3, Still: 3, Reasons: map[string]int{
+		"unmapped:hospital": 1, "unreadable": 1, "invalid:event_id,(an unknown field)": 1}}, done)
 
 	w.alias(w.RUH, "his", "SITE-9")
 	done, err = w.engine.Replay(t.Context(), store.QuarantineFilter{SourceSystem: "his"})
 	require.NoError(t, err)
-	assert.Equal(t, engine.Replayed{Seen: 3, Requeued: 1, Still: 2}, done)
+	assert.Equal(t, engine.Replayed{Seen: 3, Requeued: 1, Still: 2, Reasons: map[string]int{
+		"unreadable": 1, "invalid:event_id,(an unknown field)": 1}}, done)
 	id, err := model.ParseID[model.Feedback](it.ID)
 	require.NoError(t, err)
 	assert.Equal(t, []model.FeedbackID{id}, w.queue.ids())
@@ -111,7 +113,7 @@ func TestQuarantineKeepsWhatIsNotUTF8(t *testing.T) {
 	assert.Equal(t, complaint("q", "\"text\":\"p\xe8re\""), string(raw))
 	done, err := w.engine.Replay(t.Context(), store.QuarantineFilter{})
 	require.NoError(t, err)
-	assert.Equal(t, engine.Replayed{Seen: 4, Still: 4}, done)
+	assert.Equal(t, engine.Replayed{Seen: 4, Still: 4, Reasons: map[string]int{"unreadable": 1, "invalid:text": 1, "invalid:event_id": 2}}, done)
 	assert.Equal(t, "accepted", w.post(key, complaint("q", `"text":"père"`)).item(t).Status)
 }
 

@@ -151,3 +151,21 @@ func TestVerifyWithoutRedisChecksTheDatabase(t *testing.T) {
 	assert.Contains(t, r.out, `"redis_checked":false`)
 	assert.Contains(t, r.out, "armed gen ahead of the plan")
 }
+
+func TestTheQuarantineTellsWhatToMap(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, testenv.DatabaseURL(t), testenv.RedisURL(t))
+	c.furnish(directory(1, "", "log"), policy(hours{target: 48, reminder: 4, gap: 2}))
+	key := c.key("his", "--on-unmapped", "quarantine")
+	ps := c.start("producer")
+	for _, id := range []string{"1", "2"} {
+		a := post(t, ps[0], key, toJSON(t, complaint(id, model.SeverityHigh, map[string]any{"hospital": "SITE-9"})))
+		require.Equal(t, http.StatusAccepted, a.code, a.body)
+	}
+	for _, args := range [][]string{{"feedback", "quarantined"}, {"feedback", "show", "1", "--source", "his"}} {
+		out := c.px(args...)
+		assert.Contains(t, out, `hospital "SITE-9"`)
+		assert.NotContains(t, out, "Nobody came")
+	}
+	assert.Equal(t, "2 looked at: 0 requeued, 2 still quarantined, 0 failed\n  2  unmapped:hospital\n", c.px("feedback", "replay"))
+}
