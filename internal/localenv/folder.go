@@ -99,8 +99,18 @@ func (p *place) keep(ctx context.Context, dir string) error {
 }
 
 // makeRun makes and locks the run folder, and removes those of processes that
-// ended without a watcher to clean up (a machine switched off, say).
+// ended without a watcher to clean up (a machine switched off, say). Another
+// process may remove the folder around it just then, as it was empty.
 func (p *place) makeRun(base, name string) error {
+	const most = 100
+	for try := 1; ; try++ {
+		if err := p.tryRun(base, name); try == most || !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+}
+
+func (p *place) tryRun(base, name string) error {
 	if err := ensureBase(base); err != nil {
 		return err
 	}
@@ -111,7 +121,7 @@ func (p *place) makeRun(base, name string) error {
 	if n := len(filepath.Join(p.run, ".s.PGSQL.5432")); n > maxSocketPath {
 		return fmt.Errorf("temporary folder %s: a socket in it would have a path of %d bytes, at most %d are possible; choose a shorter one", base, n, maxSocketPath)
 	}
-	guard, err := lock(base, syscall.LOCK_EX)
+	guard, err := lockBase(base)
 	if err != nil {
 		return err
 	}
@@ -164,6 +174,32 @@ func ensureBase(base string) error {
 		return fmt.Errorf("temporary folder %s: want a folder of uid %d that nobody else may write; remove it", base, os.Geteuid())
 	}
 	return nil
+}
+
+// lockBase locks the folder of run folders against all who make or remove one:
+// os.ErrNotExist when it was removed meanwhile.
+func lockBase(base string) (*os.File, error) {
+	f, err := lock(base, syscall.LOCK_EX)
+	if err != nil {
+		return nil, err
+	}
+	locked, lerr := f.Stat()
+	named, nerr := os.Stat(base)
+	if lerr != nil || nerr != nil || !os.SameFile(locked, named) {
+		_ = f.Close()
+		return nil, fmt.Errorf("lock %s: %w", base, os.ErrNotExist)
+	}
+	return f, nil
+}
+
+// removeBase removes the folder of run folders if none is left in it.
+func removeBase(base string) {
+	guard, err := lockBase(base)
+	if err != nil {
+		return // gone already
+	}
+	defer func() { _ = guard.Close() }()
+	_ = os.Remove(base) // refused while there is anything in it
 }
 
 // sweep removes run folders whose lock is free. The caller holds base's lock. A

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -116,7 +117,8 @@ func (s *Server) Kill() error {
 	return s.end(s.spec.crash)
 }
 
-// close ends the server and removes its run folder.
+// close ends the server and removes its run folder, and the one around it when
+// it was the last.
 func (s *Server) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,6 +132,7 @@ func (s *Server) close() error {
 	}
 	err := errors.Join(s.end(sig), s.watcher.close())
 	s.place.unlock()
+	removeBase(filepath.Dir(s.place.run))
 	return err
 }
 
