@@ -15,7 +15,9 @@ func TestCalendarsReachOpenActionsByTheSweep(t *testing.T) {
 		return []byte("calendars: [{name: office, timezone: UTC, weekly: {mon-fri: 08:00-16:00}" + holidays + "}]\nsla: [{name: all, calendar: office, medium_hours: 8}]")
 	}
 	w := scenario.New(t, policy(""))
-	a := w.Create(w.Complaint(model.SeverityMedium))[0] // Monday at eight
+	f := w.Complaint(model.SeverityMedium)
+	f.ReceivedAt = scenario.Start() // Monday at eight
+	a := w.Create(f)[0]
 	turn := func() {
 		t.Helper()
 		if turn, err := w.Engine.HealCalendars(t.Context(), store.Keyset{}); err != nil || turn.More || turn.Healed != 0 {

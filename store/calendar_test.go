@@ -28,10 +28,18 @@ sla:
 `)
 }
 
+// atStart is a complaint received to the second at the start of the world, whose
+// clock runs on.
+func atStart(w *scenario.World, sev model.Severity) model.Feedback {
+	f := w.Complaint(sev)
+	f.ReceivedAt = scenario.Start()
+	return f
+}
+
 func TestOpenTimeIsCountedByTheCalendar(t *testing.T) {
 	t.Parallel()
 	w := scenario.New(t, office("")) // Monday 2 March 2026, 11:00 in Riyadh
-	as := w.Create(w.Complaint(model.SeverityMedium), w.Complaint(model.SeverityCritical))
+	as := w.Create(atStart(w, model.SeverityMedium), atStart(w, model.SeverityCritical))
 	if due := time.Date(2026, 3, 4, 8, 0, 0, 0, time.UTC); !as[0].DueAt.Equal(due) {
 		t.Errorf("medium is due %s, want 16 open hours later, %s", as[0].DueAt, due)
 	}
@@ -59,7 +67,7 @@ func TestOpenTimeIsCountedByTheCalendar(t *testing.T) {
 func TestANewHolidayReachesOpenActions(t *testing.T) {
 	t.Parallel()
 	w := scenario.New(t, office(""))
-	as := w.Create(w.Complaint(model.SeverityMedium), w.Complaint(model.SeverityCritical), w.Complaint(model.SeverityMedium), w.Complaint(model.SeverityMedium))
+	as := w.Create(atStart(w, model.SeverityMedium), atStart(w, model.SeverityCritical), atStart(w, model.SeverityMedium), atStart(w, model.SeverityMedium))
 	manual := as[2].DueAt.Add(time.Hour)
 	w.Move(as[2].ID, sla.MoveRequest{Move: model.MoveDue, DueAt: manual, Reason: "promised"})
 	w.Move(as[3].ID, sla.MoveRequest{Move: model.MoveCancel, Reason: "twice"})
