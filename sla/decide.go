@@ -99,7 +99,7 @@ func (r *Rules) open(d *Decision, f *model.Feedback, loads Loads, now time.Time,
 	open := r.OpenTime(cfg, a.HospitalID, a.DepartmentID)
 	a.SLAConfigID, a.Calendar, a.CalendarRevision = cfg.ID, open.Name, open.Revision
 	out := Open(Case{Action: a, Config: cfg, Open: open.Calendar, Dir: r.dir}, now)
-	out.explain(d)
+	out.explain(d, r.dir)
 	d.Outcome = &out
 }
 
@@ -167,7 +167,7 @@ func sourceLabel(st model.SourceType) string {
 
 // explain adds to the story's first line why there is an action, and why it
 // went where it went.
-func (o *Outcome) explain(d *Decision) {
+func (o *Outcome) explain(d *Decision, dir *Directory) {
 	for i := range o.Logs {
 		if o.Logs[i].LogType != model.LogCreated {
 			continue
@@ -181,6 +181,37 @@ func (o *Outcome) explain(d *Decision) {
 		if rule := d.Route.Rule; rule != nil {
 			facts["routing_rule"] = fmt.Sprintf("%s (%s)", rule.Name, rule.ID)
 		}
+		d.Route.note(facts, dir)
 		return
+	}
+}
+
+// note adds what only the directory of that time tells: later it may say
+// otherwise.
+func (rt *Route) note(facts model.LogMetadata, dir *Directory) {
+	code := func(id *model.UserID) string {
+		if u := dir.Users[model.Deref(id)]; u != nil {
+			return u.Code
+		}
+		return ""
+	}
+	if dep := dir.Departments[model.Deref(rt.Department)]; dep != nil {
+		facts["department"] = dep.Code
+	}
+	if rt.Owner == nil {
+		return
+	}
+	facts["owner"], facts["owner_live"] = code(rt.Owner), rt.Choice.Live
+	if rt.Choice.For != nil {
+		facts["owner_for"] = code(rt.Choice.For)
+	}
+	if rt.Choice.At != "" {
+		facts["owner_at"], facts["owner_of"], facts["owner_tied"] = rt.Choice.At, rt.Choice.Of, rt.Choice.Tied
+	}
+	if rt.Choice.StandIn {
+		facts["owner_stands_in"] = true
+	}
+	if rt.Choice.Full {
+		facts["owner_passed_over"] = AtDepartment
 	}
 }

@@ -73,12 +73,17 @@ func rulesFor(all []*model.RoutingRule, of func(*model.HospitalID) bool) []rule 
 	return rules
 }
 
+// of is the rules of a hospital in the order in which they are tried.
+func (rt *routing) of(h model.HospitalID) []rule {
+	if rules, own := rt.hospitals[h]; own {
+		return rules
+	}
+	return rt.general
+}
+
 // first returns the first rule that fits; nil when none does.
 func (rt *routing) first(a *model.Action) *model.RoutingRule {
-	rules, own := rt.hospitals[a.HospitalID]
-	if !own {
-		rules = rt.general
-	}
+	rules := rt.of(a.HospitalID)
 	for i := range rules {
 		if rules[i].fits(a) {
 			return rules[i].row
@@ -93,7 +98,31 @@ type Route struct {
 	Department *model.DepartmentID // the action's department from here on
 	Owner      *model.UserID       // nil: there is nobody
 	By         string              // which way led to the owner: ByUser, …
+	Choice     Choice              // among whom, where there were several
 }
+
+// Choice says how one of several became the owner.
+type Choice struct {
+	For *model.UserID // whose place the owner takes: absent, or no longer active; nil: nobody's, or one of several holders'
+	At  string        // where holders of the role were looked for: AtDepartment, …; empty: no role led to the owner
+	Of  int           // how many holders there could take it
+	// Tied is how many of those had as few live actions as the owner, the owner
+	// included: who waited longest for one goes first.
+	Tied int
+	// StandIn: no holder was there, the owner stands in for one of them.
+	StandIn bool
+	// Full: the department's holders were passed over, for they have as many live
+	// actions as the policy lets one have.
+	Full bool
+	Live int // live actions of the owner before this one
+}
+
+// Where holders of a role are looked for.
+const (
+	AtDepartment = "department"
+	AtHospital   = "hospital"
+	AtGroup      = "group" // people who belong to no hospital, and so to all
+)
 
 // Route finds the department and the owner of an action whose source type,
 // category, severity, hospital, department and involved people are set. It only
@@ -105,6 +134,10 @@ func (r *Rules) Route(a *model.Action, loads Loads, at time.Time) Route {
 	}
 	q := r.quest(a, loads, at)
 	rt.Owner, rt.By = q.owner(rt.Rule, &a.HospitalID, rt.Department)
+	if rt.Owner != nil {
+		rt.Choice = q.choice
+		rt.Choice.Live = loads[*rt.Owner].Live
+	}
 	return rt
 }
 
@@ -115,6 +148,7 @@ type quest struct {
 	cap      int // live actions at which a holder of a role has enough; 0: none
 	at       time.Time
 	excluded []model.UserID
+	choice   Choice
 }
 
 func (r *Rules) quest(a *model.Action, loads Loads, at time.Time) quest {
@@ -124,6 +158,7 @@ func (r *Rules) quest(a *model.Action, loads Loads, at time.Time) quest {
 func (q *quest) owner(row *model.RoutingRule, h *model.HospitalID, dep *model.DepartmentID) (*model.UserID, string) {
 	if row != nil && row.AssignToUser != nil {
 		if id, ok := q.dir.StandIn(*row.AssignToUser, q.at, q.excluded); ok {
+			q.insteadOf(*row.AssignToUser, id)
 			return &id, ByUser
 		}
 	}
@@ -133,6 +168,7 @@ func (q *quest) owner(row *model.RoutingRule, h *model.HospitalID, dep *model.De
 		}
 	}
 	if id, ok := q.dir.Manager(dep, q.at, q.excluded); ok {
+		q.insteadOf(*q.dir.Departments[*dep].ManagerID, id)
 		return &id, ByManager
 	}
 	if id, ok := q.holder(model.RolePXAdmin, h, nil); ok {
@@ -152,16 +188,27 @@ func (q *quest) owner(row *model.RoutingRule, h *model.HospitalID, dep *model.De
 func (q *quest) roleHolder(role model.Role, h *model.HospitalID, dep *model.DepartmentID) (model.UserID, bool) {
 	full := model.UserID{}
 	found := false
+	var choice Choice
 	for _, place := range []*model.DepartmentID{dep, nil} {
 		id, ok := q.holder(role, h, place)
 		if ok && (q.cap == 0 || q.loads[id].Live < q.cap) { // the least loaded: if they have enough, all have
+			q.choice.Full = found
 			return id, true
 		}
 		if ok && !found {
-			full, found = id, true
+			full, found, choice = id, true, q.choice
 		}
 	}
+	q.choice = choice
 	return full, found
+}
+
+// insteadOf notes whose place somebody takes.
+func (q *quest) insteadOf(named, owner model.UserID) {
+	q.choice = Choice{}
+	if named != owner {
+		q.choice.For = &named
+	}
 }
 
 // holder picks, of those who hold a role at a place, the least loaded. Those
@@ -169,11 +216,12 @@ func (q *quest) roleHolder(role model.Role, h *model.HospitalID, dep *model.Depa
 // substitute from elsewhere, with no action yet, would get them all.
 func (q *quest) holder(role model.Role, h *model.HospitalID, dep *model.DepartmentID) (model.UserID, bool) {
 	users := q.dir.holdersAt(role, h, dep)
+	q.choice = Choice{At: placeOf(h, dep)}
 	var best model.UserID
 	found := false
 	for _, u := range users {
 		if Present(u, q.at) && !slices.Contains(q.excluded, u.ID) {
-			best, found = q.lesser(best, u.ID, found), true
+			q.weigh(&best, u.ID, &found)
 		}
 	}
 	if found {
@@ -181,10 +229,34 @@ func (q *quest) holder(role model.Role, h *model.HospitalID, dep *model.Departme
 	}
 	for _, u := range users {
 		if id, ok := q.dir.StandIn(u.ID, q.at, q.excluded); ok {
-			best, found = q.lesser(best, id, found), true
+			q.weigh(&best, id, &found)
 		}
 	}
+	q.choice.StandIn = found
 	return best, found
+}
+
+// weigh takes one more into the choice.
+func (q *quest) weigh(best *model.UserID, id model.UserID, found *bool) {
+	q.choice.Of++
+	if q.choice.Of == 1 || q.loads[id].Live < q.loads[*best].Live {
+		q.choice.Tied = 0
+	}
+	if q.choice.Of == 1 || q.loads[id].Live <= q.loads[*best].Live {
+		q.choice.Tied++
+	}
+	*best, *found = q.lesser(*best, id, *found), true
+}
+
+func placeOf(h *model.HospitalID, dep *model.DepartmentID) string {
+	switch {
+	case dep != nil:
+		return AtDepartment
+	case h != nil:
+		return AtHospital
+	default:
+		return AtGroup
+	}
 }
 
 // lesser is the one with fewer live actions, or who waited longest for one; the

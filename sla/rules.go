@@ -117,6 +117,7 @@ func (c *compiler) triggers(specs []TriggerSpec) {
 	for i := range specs {
 		s := &specs[i]
 		at := c.scope(fmt.Sprintf("triggers[%d]", i), s)
+		at.name = cmp.Or(s.Name, fmt.Sprintf("trigger %d", i+1))
 		if s.Complaints != "" {
 			t.complaints = append(t.complaints, scoped[Complaints]{at, s.Complaints})
 		}

@@ -215,20 +215,9 @@ func within(bands []UpTo, value float64, reason string) verdict {
 }
 
 func (r *Rules) judgeKPI(f *model.Feedback) verdict {
-	if f.KPIValue == nil || f.KPITarget == nil || f.KPIBetter != model.BetterHigh && f.KPIBetter != model.BetterLow {
-		return unreadable(ReasonKPIMissing)
-	}
-	value, target := *f.KPIValue, *f.KPITarget
-	if target == 0 {
-		return unreadable(ReasonKPITargetZero)
-	}
-	off := target - value
-	if f.KPIBetter == model.BetterLow {
-		off = value - target
-	}
-	percent := round(off / math.Abs(target) * 100)
-	if !finite(percent) {
-		return unreadable(ReasonKPIInvalid)
+	percent, fault := offTarget(f)
+	if fault != "" {
+		return unreadable(fault)
 	}
 	for _, b := range pick(r.triggers.kpi, f) {
 		if percent >= b.AtLeast {
@@ -236,6 +225,27 @@ func (r *Rules) judgeKPI(f *model.Feedback) verdict {
 		}
 	}
 	return ignored(ReasonNotNegative)
+}
+
+// offTarget is by how many per cent of its target a KPI is off on the bad side,
+// or says what is wrong.
+func offTarget(f *model.Feedback) (float64, string) {
+	if f.KPIValue == nil || f.KPITarget == nil || f.KPIBetter != model.BetterHigh && f.KPIBetter != model.BetterLow {
+		return 0, ReasonKPIMissing
+	}
+	value, target := *f.KPIValue, *f.KPITarget
+	if target == 0 {
+		return 0, ReasonKPITargetZero
+	}
+	off := target - value
+	if f.KPIBetter == model.BetterLow {
+		off = value - target
+	}
+	percent := round(off / math.Abs(target) * 100)
+	if !finite(percent) {
+		return 0, ReasonKPIInvalid
+	}
+	return percent, ""
 }
 
 // round takes off what binary fractions add to a per cent, so that 0.57 of 0.6
@@ -287,6 +297,7 @@ type scoreRule struct {
 
 // scope is a compiled set of conditions; a zero one fits all.
 type scope struct {
+	name         string // of its trigger, for people; empty: built in
 	survey       model.SurveyID
 	department   model.DepartmentID
 	hospital     model.HospitalID
@@ -322,16 +333,17 @@ type scoped[T any] struct {
 	rule  T
 }
 
-// pick returns the most specific rule for a feedback; every list ends with a
-// rule that fits all.
-func pick[T any](rules []scoped[T], f *model.Feedback) T {
+// pick returns the most specific rule for a feedback.
+func pick[T any](rules []scoped[T], f *model.Feedback) T { return pickScoped(rules, f).rule }
+
+// pickScoped is pick with the scope; every list ends with a rule that fits all.
+func pickScoped[T any](rules []scoped[T], f *model.Feedback) scoped[T] {
 	for i := range rules {
 		if rules[i].scope.fits(f) {
-			return rules[i].rule
+			return rules[i]
 		}
 	}
-	var none T
-	return none
+	return scoped[T]{}
 }
 
 func bySpecificity[T any](rules []scoped[T]) {
