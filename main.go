@@ -48,6 +48,7 @@ type commands struct {
 	Send     sendCmd     `cmd:"" help:"Send a file of feedback (NDJSON or CSV) to a producer."`
 	Feedback feedbackCmd `cmd:"" help:"Look at feedback and replay what is quarantined."`
 	Action   actionCmd   `cmd:"" help:"List, show and work actions."`
+	Explain  explainCmd  `cmd:"" help:"Tell why an action or a feedback was decided as it was, and when it is due and why."`
 	Verify   verifyCmd   `cmd:"" help:"Check every invariant on the live system."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
