@@ -19,6 +19,7 @@ func clockReaders() []string { return []string{"Now", "Since", "Until"} }
 func machineTime() map[string]string {
 	return map[string]string{
 		"config.go":          "hands the machine's clock to the channels, for signatures and Date headers",
+		"policycmd.go":       "people and places of a file, and the year to come, without a database",
 		"procs.go":           "hands the machine's clock to the ops endpoints",
 		"internal/demo/":     "measures how long the demo has run",
 		"producer/client/":   "retries and backoff of a sender",
