@@ -21,4 +21,8 @@ func Example() {
 		Survey: "INPATIENT-2026", Score: &client.Score{Value: 2},
 	})
 	fmt.Println(receipt.Status, receipt.ID, err)
+
+	// What an intake that was away left in the spool goes out here: at start, and now and then.
+	flushed, err := c.Flush(ctx)
+	fmt.Println(flushed.Delivered, flushed.LeftBytes, err)
 }
