@@ -57,3 +57,15 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 		t.Errorf("tells too much:\n%v", err)
 	}
 }
+
+func TestDevPrintsWhatItMadeUp(t *testing.T) {
+	t.Parallel()
+	given, made := settingsFrom(t, "--redis-url=redis://cache"), settingsFrom(t, "--redis-url=redis://cache", "--database-url=postgres://a'b", "--subject-key=not a secret at all")
+	want := "for px in another shell:\nexport PX_DATABASE_URL='postgres://a'\\''b'\nexport PX_SUBJECT_KEY='not a secret at all'\nexport PX_API_KEY='px_1'\n"
+	if got := exports(given, made, "px_1"); got != want {
+		t.Errorf("exports = %s", got)
+	}
+	if got := exports(made, made, ""); got != "" {
+		t.Errorf("exports of what was given = %q", got)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -27,6 +28,7 @@ type devCmd struct {
 // Run runs all processes in one until told to stop. An empty database gets the
 // sample directory and policy, and a key to send with.
 func (c devCmd) Run(ctx context.Context, s *Settings) (err error) {
+	given := *s
 	end, err := private(ctx, s, localenv.Options{DataDir: c.Data, Log: s.logger("dev")})
 	if err != nil {
 		return err
@@ -35,13 +37,36 @@ func (c devCmd) Run(ctx context.Context, s *Settings) (err error) {
 	if err := prepare(ctx, s); err != nil {
 		return err
 	}
-	if err := withStore(ctx, s, func(st *store.Store) error { return firstSamples(ctx, st) }); err != nil {
+	var key string
+	err = withStore(ctx, s, func(st *store.Store) (err error) {
+		key, err = firstSamples(ctx, st)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "database: %s\nredis:    %s\n", s.DatabaseURL, s.RedisURL)
+	fmt.Fprint(os.Stderr, exports(&given, s, key))
 	return process(ctx, s, "dev", func(a *app) []ops.Check {
 		return []ops.Check{a.checkDatabase(), a.checkRedis(false)}
 	}, (*app).producer, (*app).worker, (*app).scheduler, (*app).web)
+}
+
+// exports are the settings that px dev has made up, ready to be pasted into
+// another shell; those that were given stand there already.
+func exports(given, made *Settings, key string) string {
+	var b strings.Builder
+	for _, v := range []struct{ name, given, made string }{
+		{"PX_DATABASE_URL", given.DatabaseURL, made.DatabaseURL}, {"PX_REDIS_URL", given.RedisURL, made.RedisURL},
+		{"PX_SUBJECT_KEY", given.SubjectKey, made.SubjectKey}, {"PX_API_KEY", "", key},
+	} {
+		if v.made != v.given {
+			fmt.Fprintf(&b, "export %s='%s'\n", v.name, strings.ReplaceAll(v.made, "'", `'\''`))
+		}
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	return "for px in another shell:\n" + b.String()
 }
 
 // private fills in the URLs that are not set by private servers, which end with
@@ -84,21 +109,18 @@ func prepare(ctx context.Context, s *Settings) error {
 	})
 }
 
-// firstSamples fills an empty directory with the samples and makes a key.
-func firstSamples(ctx context.Context, st *store.Store) error {
+// firstSamples fills an empty directory with the samples and makes a key of
+// source system dev; otherwise there is no key.
+func firstSamples(ctx context.Context, st *store.Store) (key string, err error) {
 	dir, err := st.Directory(ctx)
 	if err != nil || len(dir.Hospitals) > 0 {
-		return err
+		return "", err
 	}
 	if err := applySamples(ctx, st, samples.Policy); err != nil {
-		return err
+		return "", err
 	}
-	key, err := newKey(ctx, st, "dev")
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(os.Stderr, "the directory was empty: sample hospitals and policy applied\nAPI key of source system dev: %s\n", key)
-	return nil
+	fmt.Fprintln(os.Stderr, "the directory was empty: sample hospitals and policy applied, and an API key of source system dev made")
+	return newKey(ctx, st, "dev")
 }
 
 // applySamples applies the sample directory and a sample policy. Everybody hears

@@ -42,11 +42,11 @@ func TestDevNeedsNothingAndLeavesNothing(t *testing.T) {
 			p.ops = "http://" + c.said(p, "health and metrics served", "addr")
 			p.url = "http://" + c.said(p, "intake open", "addr")
 			pages := c.said(p, "pages open", "url")
-			folders := []string{serverFolder(t, printed(t, p, "database: ")), serverFolder(t, printed(t, p, "redis:    "))}
+			folders := []string{serverFolder(t, exported(t, p, "PX_DATABASE_URL")), serverFolder(t, exported(t, p, "PX_REDIS_URL"))}
 			c.becomes(p, http.StatusOK, "ready")
 
 			e := complaint("1", model.SeverityHigh, map[string]any{"hospital": "RUH"})
-			a := post(t, p, printed(t, p, "API key of source system dev: "), toJSON(t, e))
+			a := post(t, p, exported(t, p, "PX_API_KEY"), toJSON(t, e))
 			require.Equal(t, http.StatusAccepted, a.code, a.body)
 			until(t, 30*time.Second, "the action is on its page", func() (bool, string) {
 				list := get(t, pages)
@@ -69,15 +69,15 @@ func TestDevNeedsNothingAndLeavesNothing(t *testing.T) {
 	}
 }
 
-// printed is the rest of the line that begins so.
-func printed(t *testing.T, p *process, begin string) string {
+// exported is the value of a variable that is printed to be pasted.
+func exported(t *testing.T, p *process, name string) string {
 	t.Helper()
 	for _, l := range p.log.all() {
-		if rest, ok := strings.CutPrefix(l, begin); ok {
-			return rest
+		if rest, ok := strings.CutPrefix(l, "export "+name+"='"); ok {
+			return strings.TrimSuffix(rest, "'")
 		}
 	}
-	require.Fail(t, "not printed: "+begin)
+	require.Fail(t, "not printed: "+name)
 	return ""
 }
 
