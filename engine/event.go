@@ -196,9 +196,14 @@ func nilIfZero[T comparable](v T) *T {
 	return &v
 }
 
-// contentHash is the SHA-256 of a normalised event.
+// contentHash is the SHA-256 of a normalised event, the numbers of its metadata
+// in one form.
 func (e *Event) contentHash() ([]byte, error) {
-	b, err := json.Marshal(e)
+	one := *e
+	if e.Metadata != nil {
+		one.Metadata, _ = oneForm(e.Metadata).(map[string]any)
+	}
+	b, err := json.Marshal(&one)
 	if err != nil {
 		return nil, err
 	}

@@ -24,11 +24,12 @@ func TestSameContentHasTheSameHash(t *testing.T) {
 	t.Parallel()
 	const base = `{"event_id":"a","source_type":"survey","hospital":"RUH","score":{"value":4,"min":1,"max":5},"restricted":true,"received_at":"2026-03-02T08:00:00Z","metadata":{"a":1,"b":[1,2]}}`
 	same := map[string]string{
-		"keys in another order": `{"metadata":{"b":[1,2],"a":1},"received_at":"2026-03-02T08:00:00Z","restricted":true,"score":{"max":5,"min":1,"value":4},"hospital":"RUH","source_type":"survey","event_id":"a"}`,
-		"blanks":                strings.NewReplacer(",", " ,\n ", "RUH", " RUH ").Replace(base),
-		"numbers as strings":    strings.NewReplacer(`:4`, `:"4.0"`, `:5`, `:"5"`, `:true`, `:"TRUE"`).Replace(base),
-		"another offset":        strings.Replace(base, "08:00:00Z", "11:00:00.000+03:00", 1),
-		"absent parts named":    strings.Replace(base, `{"event_id"`, `{"mode":"live","department":"","kpi":{"name":"","value":null},"involved_users":[""],"survey":null,"event_id"`, 1),
+		"keys in another order":   `{"metadata":{"b":[1,2],"a":1},"received_at":"2026-03-02T08:00:00Z","restricted":true,"score":{"max":5,"min":1,"value":4},"hospital":"RUH","source_type":"survey","event_id":"a"}`,
+		"blanks":                  strings.NewReplacer(",", " ,\n ", "RUH", " RUH ").Replace(base),
+		"numbers as strings":      strings.NewReplacer(`:4`, `:"4.0"`, `:5`, `:"5"`, `:true`, `:"TRUE"`).Replace(base),
+		"numbers of the metadata": strings.NewReplacer(`"a":1`, `"a":1.0`, `[1,2]`, `[10e-1,0.2E+1]`).Replace(base),
+		"another offset":          strings.Replace(base, "08:00:00Z", "11:00:00.000+03:00", 1),
+		"absent parts named":      strings.Replace(base, `{"event_id"`, `{"mode":"live","department":"","kpi":{"name":"","value":null},"involved_users":[""],"survey":null,"event_id"`, 1),
 	}
 	for name, raw := range same {
 		t.Run(name, func(t *testing.T) {
@@ -37,11 +38,12 @@ func TestSameContentHasTheSameHash(t *testing.T) {
 		})
 	}
 	other := map[string]string{
-		"another score":    strings.Replace(base, `:4`, `:3`, 1),
-		"no received_at":   strings.Replace(base, `"received_at":"2026-03-02T08:00:00Z",`, ``, 1),
-		"lists turned":     strings.Replace(base, `[1,2]`, `[2,1]`, 1),
-		"another metadata": strings.Replace(base, `"a":1`, `"a":"1"`, 1),
-		"another subject":  strings.Replace(base, `{"event_id"`, `{"subject":"1","event_id"`, 1),
+		"another score":                  strings.Replace(base, `:4`, `:3`, 1),
+		"no received_at":                 strings.Replace(base, `"received_at":"2026-03-02T08:00:00Z",`, ``, 1),
+		"lists turned":                   strings.Replace(base, `[1,2]`, `[2,1]`, 1),
+		"another metadata":               strings.Replace(base, `"a":1`, `"a":"1"`, 1),
+		"another number in the metadata": strings.Replace(base, `"a":1`, `"a":1.00000000000000000001`, 1),
+		"another subject":                strings.Replace(base, `{"event_id"`, `{"subject":"1","event_id"`, 1),
 	}
 	for name, raw := range other {
 		t.Run(name, func(t *testing.T) {
