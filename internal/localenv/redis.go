@@ -3,7 +3,7 @@ package localenv
 import (
 	"context"
 	"fmt"
-	"os"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -58,14 +58,17 @@ func redisArgs(p *place, socket string) []string {
 // redisReady reports whether the server answers; while it loads its file it
 // answers with an error.
 func redisReady(ctx context.Context, socket string) bool {
-	// A killed server leaves its socket behind, and a client would retry on it.
-	if _, err := os.Stat(socket); err != nil {
-		return false
-	}
-	c := redis.NewClient(&redis.Options{Network: "unix", Addr: socket, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true})
-	defer func() { _ = c.Close() }()
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
+	// A killed server leaves its socket behind, and a new one makes it before it
+	// listens: the client would complain of either on standard error.
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	c := redis.NewClient(&redis.Options{Network: "unix", Addr: socket, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true})
+	defer func() { _ = c.Close() }()
 	return c.Ping(ctx).Err() == nil
 }
 
