@@ -104,7 +104,7 @@ type PlanMemory struct {
 	Since    time.Time             `json:"since"`              // reminders not after it are out of the plan: the clock start, then the last re-plan
 	Pauses   []Pause               `json:"pauses,omitempty"`   // since the clock start, in order; the open one is PausedAt
 	Fixed    *StageTime            `json:"fixed,omitempty"`    // where the last change put the next untaken stage; nil: its planned time
-	Gaps     map[int]time.Duration `json:"gaps_ns,omitempty"`  // by stage: gaps that changes shortened, so that no stage got later
+	Gaps     map[int]time.Duration `json:"gaps_ns,omitempty"`  // by stage: gaps that changes shortened, elapsed, so that no stage got later
 	Earliest *StageTime            `json:"earliest,omitempty"` // the earliest time the next untaken stage has had since the last reopening
 }
 

@@ -134,7 +134,11 @@ func (t *turn) take(e PlannedEvent, last bool) {
 	t.Events = append(t.Events, ev)
 	t.logEvent(&ev)
 	if e.Kind == model.EventResume {
+		before := len(t.logs)
 		t.resume(e.At, MoveRequest{Move: model.MoveResume})
+		for i := range t.logs[before:] { // the program's doing, whoever moves now
+			t.logs[before+i].CreatedBy = nil
+		}
 	}
 }
 

@@ -103,6 +103,32 @@ func TestHold(t *testing.T) {
 		s.move(at(10), sla.MoveRequest{Move: model.MoveHold, Reason: "because"})
 		require.Equal(t, at(10).Add(sla.DefaultMaxHold), *s.c.Action.ResumeAt)
 	})
+	t.Run("a due that moves meanwhile is judged when the clock goes on", func(t *testing.T) {
+		t.Parallel()
+		office := func(holidays ...string) sla.Calendar {
+			spec := sla.CalendarSpec{Name: "office", Timezone: "UTC", Weekly: map[string][]sla.Hours{"mon-sun": {{Open: 0, Close: 12 * 3600}}}}
+			for _, h := range holidays {
+				var d sla.Date
+				require.NoError(t, d.UnmarshalText([]byte(h)))
+				spec.Holidays = append(spec.Holidays, sla.HolidaySpec{Date: d})
+			}
+			cal, err := spec.Compile()
+			require.NoError(t, err)
+			return cal
+		}
+		for _, paused := range []sla.MoveRequest{holdUntil(300), by("ann", model.MoveSubmit)} {
+			s := opened(t, model.SeverityHigh).move(at(1), by("ann", model.MoveStart))
+			s.c.Open = office()
+			s.c.Action.DueAt = s.c.Open.Add(monday, 48*time.Hour)
+			s.move(at(10), paused)
+			// Long past the due, but the clock stands still.
+			open := sla.OpenTime{Name: "office", Revision: 2, Calendar: office("2026-03-03")}
+			s.absorb(sla.Recalendar(s.c, open, at(200)), at(200))
+			s.c.Open = open.Calendar
+			require.False(t, s.c.Action.IsOverdue, paused.Move)
+			require.Equal(t, open.Calendar.Add(monday, 48*time.Hour), s.c.Action.DueAt)
+		}
+	})
 	t.Run("critical ones only where the config says so", func(t *testing.T) {
 		t.Parallel()
 		s := opened(t, model.SeverityCritical)

@@ -19,6 +19,7 @@ import (
 func Apply(c Case, m MoveRequest, now time.Time) (Outcome, error) {
 	m.Reason = strings.TrimSpace(m.Reason)
 	t := newTurn(c, now)
+	t.actor = m.Actor
 	t.lapsed = supersedes(m.Move)
 	t.settle()
 	t.lapsed = false
@@ -27,7 +28,6 @@ func Apply(c Case, m MoveRequest, now time.Time) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	t.actor = m.Actor
 	if err := t.permit(m.Move); err != nil {
 		return Outcome{}, err
 	}

@@ -144,8 +144,14 @@ func (c *Case) clockOf(kind ClockKind) Calendar {
 	return c.Open
 }
 
-// stageClock counts the gap before a stage.
-func (c *Case) stageClock(no int) Calendar { return c.clockOf(c.ladder()[no-1].Clock) }
+// stageClock counts the gap before a stage. One that a change has shortened is
+// elapsed: the time that the stage had may be where its clock stands still.
+func (c *Case) stageClock(no int) Calendar {
+	if _, shortened := c.Action.Plan.V.Gaps[no]; shortened {
+		return Calendar{}
+	}
+	return c.clockOf(c.ladder()[no-1].Clock)
+}
 
 // floor is what a rejection leaves at least.
 func (c *Case) floor() time.Duration { return min(Floor, c.target()) }

@@ -58,7 +58,40 @@ func pick[T any](l *life, from ...T) T { return from[l.rnd.IntN(len(from))] }
 // wait lets up to d pass, in fractions of a second too.
 func (l *life) wait(d time.Duration) { l.now = l.now.Add(time.Duration(l.rnd.Int64N(int64(d)))) }
 
+// lifeCalendars are what an action may come to be counted by.
+func lifeCalendars() []sla.OpenTime {
+	hours := func(open, end int) sla.Calendar {
+		spec := sla.CalendarSpec{Name: "x", Timezone: "UTC", Weekly: map[string][]sla.Hours{"mon-fri": {{Open: open * 3600, Close: end * 3600}}}}
+		cal, err := spec.Compile()
+		if err != nil {
+			panic(err)
+		}
+		return cal
+	}
+	return []sla.OpenTime{{}, {Name: "office", Revision: 2, Calendar: hours(8, 16)}, {Name: "long", Revision: 3, Calendar: hours(2, 23)}}
+}
+
+// recalendar changes the calendar under a live action, whatever its state.
+func (l *life) recalendar() {
+	if !l.c.Action.Live() {
+		return
+	}
+	open := pick(l, lifeCalendars()...)
+	out := sla.Recalendar(l.c, open, l.now)
+	l.c.Open = open.Calendar
+	if len(out.Logs) == 0 { // the plan is the same
+		l.c.Action = out.Action
+		return
+	}
+	l.absorb(out, l.now)
+	a := l.c.Action
+	require.False(l.t, a.IsOverdue && l.openTarget() && a.DueAt.After(l.now), "overdue is past due")
+}
+
 func (l *life) turn() {
+	if l.rnd.IntN(10) == 0 {
+		l.recalendar()
+	}
 	next := l.c.Action.NextAt
 	switch l.rnd.IntN(4) {
 	case 0, 1:

@@ -41,9 +41,14 @@ func (s standing) stageAt(no int) time.Time {
 
 // replan makes the plan anew for a due that a change has moved, or not. What is
 // taken in this period isn't taken again, and reminders not after now stay out.
+// While the clock stands still the due alone moves: whether it has passed shows
+// when the clock goes on, and the plan is made then.
 func (t *turn) replan(was standing, due time.Time) {
 	a := &t.Action
 	a.DueAt = due
+	if a.PausedAt != nil {
+		return
+	}
 	if t.risesPeriod(was) {
 		a.Period++
 		a.IsOverdue = false
@@ -61,11 +66,14 @@ func (t *turn) replan(was standing, due time.Time) {
 // was, and something of the old period would have to happen once more.
 func (t *turn) risesPeriod(was standing) bool {
 	a := &t.Action
-	if !a.DueAt.After(t.now) || !a.DueAt.After(was.due) {
+	if !a.DueAt.After(t.now) {
 		return false
 	}
-	if a.IsOverdue {
+	if a.IsOverdue { // of a due before now: this one is later, whenever it moved
 		return true
+	}
+	if !a.DueAt.After(was.due) {
+		return false
 	}
 	for i := range t.Config.Reminders[a.Severity] {
 		if no := i + 1; t.taken(model.EventReminder, no) != nil && t.reminderAt(no).After(t.now) {
@@ -124,7 +132,7 @@ func (t *turn) keepGaps(was standing) {
 		no, before := stages[i].Stage, stages[i-1].At
 		// A time that isn't even after the stage before is no distance to keep.
 		if had := was.stageAt(no); had.After(before) && had.Before(stages[i].At) {
-			gaps[no] = t.stageClock(no).Between(before, had)
+			gaps[no] = had.Sub(before)
 			t.Action.Plan.V.Gaps = gaps
 			stages = t.stages() // those after it follow
 		}
