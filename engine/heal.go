@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/store"
 )
@@ -30,12 +32,23 @@ func (e *Engine) HealFeedback(ctx context.Context, after store.Keyset) (Turn, er
 	byID, err := e.decideBatch(ctx, ids)
 	for _, r := range byID {
 		if r.Err != nil && !errors.Is(r.Err, model.ErrUnavailable) {
-			e.Log.Error().Stringer("feedback", r.FeedbackID).Str("decision", string(r.Decision)).Err(r.Err).Msg("feedback not decided")
+			fault(e.Log, r.Err).Stringer("feedback", r.FeedbackID).Str("decision", string(r.Decision)).Msg("feedback not decided")
 		} else if r.Err == nil && !r.Before {
 			t.Healed++
 		}
 	}
 	return t, err
+}
+
+// fault begins the log line of an item that failed alone, for a person to look
+// at: where a panic was contained, with its stack, which its text leaves out.
+func fault(log zerolog.Logger, err error) *zerolog.Event {
+	line := log.Error().Err(err)
+	var p *model.PanicError
+	if errors.As(err, &p) {
+		line.Bytes("stack", p.Stack)
+	}
+	return line
 }
 
 // HealDeadlines fires what no worker has fired in time.
@@ -48,7 +61,7 @@ func (e *Engine) HealDeadlines(ctx context.Context, after store.Keyset) (Turn, e
 	byRef, err := e.fireBatch(ctx, refs)
 	for _, r := range byRef {
 		if r.Err != nil {
-			e.Log.Error().Stringer("action", r.Ref.ActionID).Err(r.Err).Msg("deadline not fired; set aside for a minute")
+			fault(e.Log, r.Err).Stringer("action", r.Ref.ActionID).Msg("deadline not fired; set aside for a minute")
 		} else if r.Outcome == store.Fired {
 			t.Healed++
 		}

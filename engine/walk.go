@@ -58,7 +58,7 @@ func (e *Engine) walk(ctx context.Context, after store.Keyset, take func(context
 	e.hand(ctx, effects)
 	for _, m := range done.Moved {
 		if m.Err != nil {
-			e.Log.Error().Stringer("action", m.Action.ID).Err(m.Err).Msg("action not changed")
+			fault(e.Log, m.Err).Stringer("action", m.Action.ID).Msg("action not changed")
 			continue
 		}
 		e.countTaken(m.Taken)

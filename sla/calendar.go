@@ -93,7 +93,7 @@ func (c Calendar) AddDays(start time.Time, n int) time.Time {
 	d := dayOf(local)
 	for n > 0 && d < lastDay {
 		d++
-		if len(c.hours.spansOn(d)) > 0 {
+		if len(c.hours.hoursOn(d)) > 0 {
 			n--
 		}
 	}
@@ -146,14 +146,10 @@ func (d day) weekday() time.Weekday { return time.Weekday((int(d)%7 + 11) % 7) }
 
 const secondsADay = 24 * 60 * 60
 
-// clockSpan is a window by the clock on the wall: seconds after the midnight
-// with which its date begins. One over midnight ends after 24:00.
-type clockSpan struct{ open, close int }
-
 // openHours is a compiled calendar.
 type openHours struct {
 	zone   *time.Location
-	weekly [7][]clockSpan   // by time.Weekday
+	weekly [7][]Hours       // by time.Weekday
 	dates  map[day]special  // dates that differ from their weekday
 	yearly map[Date]special // the same, of every year
 
@@ -166,13 +162,13 @@ type openHours struct {
 type special struct {
 	name    string // what people call the date; may be empty
 	holiday bool   // special days win over it
-	spans   []clockSpan
+	open    []Hours
 }
 
-// spansOn lists the windows that open on a date.
-func (h *openHours) spansOn(d day) []clockSpan {
+// hoursOn lists the windows that open on a date.
+func (h *openHours) hoursOn(d day) []Hours {
 	if s, ok := h.specialOn(d); ok {
-		return s.spans
+		return s.open
 	}
 	return h.weekly[d.weekday()]
 }
@@ -231,9 +227,9 @@ func (h *openHours) makeYear(year int) *yearHours {
 	end := begin.AddDate(1, 0, 0)
 	var ws []window
 	for d := dayOf(begin) - 3; d <= dayOf(end)+1; d++ {
-		for _, s := range h.spansOn(d) {
-			from := max(h.reach(d, s.open), begin.UnixNano())
-			to := min(h.reach(d, s.close), end.UnixNano())
+		for _, w := range h.hoursOn(d) {
+			from := max(h.reach(d, w.Open), begin.UnixNano())
+			to := min(h.reach(d, w.Close), end.UnixNano())
 			if from < to { // a change of the clocks may swallow a window
 				ws = append(ws, window{from: from, to: to})
 			}

@@ -180,8 +180,8 @@ func (s *CalendarSpec) Compile() (Calendar, error) {
 	return cal, c.faults.Err()
 }
 
-// CheckTarget refuses a target that no clock can count: nil, or what is wrong.
-func CheckTarget(d time.Duration) error {
+// checkTarget refuses a target that no clock can count: nil, or what is wrong.
+func checkTarget(d time.Duration) error {
 	if d <= 0 {
 		return fmt.Errorf("target must be > 0")
 	}
@@ -210,7 +210,7 @@ func (c *checker) calendar(at string, s *CalendarSpec) Calendar {
 	}
 	for i := range s.SpecialDays {
 		sd := &s.SpecialDays[i]
-		c.dates(fmt.Sprintf("%s.special_days[%d]", at, i), sd, special{name: sd.Name, spans: spansOf(sd.Open)}, h)
+		c.dates(fmt.Sprintf("%s.special_days[%d]", at, i), sd, special{name: sd.Name, open: sd.Open}, h)
 	}
 	return Calendar{h}
 }
@@ -230,21 +230,13 @@ func (c *checker) weekly(at string, weekly map[string][]Hours, h *openHours) {
 				c.add(at+"."+key, "duplicate", "%s has its windows from another key too", weekdays[d])
 			}
 			given[d] = true
-			h.weekly[d] = spansOf(weekly[key])
+			h.weekly[d] = weekly[key]
 			open = open || len(h.weekly[d]) > 0
 		}
 	}
 	if !open {
 		c.add(at, "required", "a window on one weekday at least, or always_open")
 	}
-}
-
-func spansOf(hs []Hours) []clockSpan {
-	var spans []clockSpan
-	for _, w := range hs {
-		spans = append(spans, clockSpan{w.Open, w.Close})
-	}
-	return spans
 }
 
 // dates enters what the dates of one entry have.

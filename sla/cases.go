@@ -160,7 +160,7 @@ func (c *clockCase) work(cal Calendar) (got, want string) {
 		}
 		return d.String(), (time.Duration(c.ExpectedSeconds) * time.Second).String()
 	case "error":
-		if err := CheckTarget(target); err != nil {
+		if err := checkTarget(target); err != nil {
 			return err.Error(), c.ExpectedError
 		}
 		return "no error", c.ExpectedError

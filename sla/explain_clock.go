@@ -66,7 +66,7 @@ func (c Calendar) Walk(from, to time.Time, pauses []model.Pause) []OpenDay {
 
 // openDay names what is particular about a date.
 func (h *openHours) openDay(d day) OpenDay {
-	day := OpenDay{Date: d.time().Format(time.DateOnly), Outside: len(h.spansOn(d)) == 0}
+	day := OpenDay{Date: d.time().Format(time.DateOnly), Outside: len(h.hoursOn(d)) == 0}
 	switch s, ok := h.specialOn(d); {
 	case ok && s.holiday:
 		day.Holiday = cmp.Or(s.name, "holiday")
@@ -79,8 +79,8 @@ func (h *openHours) openDay(d day) OpenDay {
 // windowsOn lists the windows of a date in their order.
 func (h *openHours) windowsOn(d day) []Span {
 	var spans []Span
-	for _, s := range h.spansOn(d) {
-		spans = append(spans, Span{time.Unix(0, h.reach(d, s.open)).UTC(), time.Unix(0, h.reach(d, s.close)).UTC()})
+	for _, w := range h.hoursOn(d) {
+		spans = append(spans, Span{time.Unix(0, h.reach(d, w.Open)).UTC(), time.Unix(0, h.reach(d, w.Close)).UTC()})
 	}
 	slices.SortFunc(spans, func(a, b Span) int { return a.From.Compare(b.From) })
 	return spans

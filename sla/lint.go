@@ -148,7 +148,7 @@ func (l *linter) openedWeekdays(at string, s *CalendarSpec) {
 		}
 		var opened []string
 		for d := sd.From.day(); d <= sd.To.day() && d < sd.From.day()+7; d++ {
-			if w := d.weekday(); len(h.weekly[w]) == 0 && h.dates[d].name == sd.Name && len(h.dates[d].spans) > 0 {
+			if w := d.weekday(); len(h.weekly[w]) == 0 && h.dates[d].name == sd.Name && len(h.dates[d].open) > 0 {
 				opened = append(opened, weekdays[w])
 			}
 		}

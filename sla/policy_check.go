@@ -229,7 +229,7 @@ func (c *checker) targets(at string, s *ConfigSpec) {
 	for _, sev := range sortedKeys(s.Targets) {
 		here := fmt.Sprintf("%s.targets.%s", at, sev)
 		c.severity(here, sev)
-		if n := s.Targets[sev].nominal(); n <= 0 || n > hours(maxHours) {
+		if n := s.Targets[sev].nominal(); checkTarget(n) != nil || n > hours(maxHours) {
 			c.add(here, "range", "must be above 0 and at most ten years")
 		}
 	}
