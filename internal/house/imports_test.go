@@ -187,7 +187,7 @@ func reservations() []reserved {
 	return []reserved{
 		{
 			why:       "test libraries never reach the binary",
-			libraries: []string{"testing", "github.com/stretchr/testify", "go.uber.org/goleak"},
+			libraries: []string{"testing", "github.com/stretchr/testify", "go.uber.org/goleak", "github.com/santhosh-tekuri/jsonschema/v6"},
 			only:      []string{"internal/testenv", "internal/scenario", "internal/bench"},
 		},
 		{
