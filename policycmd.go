@@ -21,6 +21,7 @@ import (
 type policyCmd struct {
 	Apply    policyApplyCmd    `cmd:"" help:"Make a policy file the active revision."`
 	Validate policyValidateCmd `cmd:"" help:"Tell every fault of a policy file, and what in it is likely not meant."`
+	Diff     policyDiffCmd     `cmd:"" help:"Tell in what a policy file differs, and what it would do to open actions."`
 	Schema   policySchemaCmd   `cmd:"" help:"Write the JSON Schema of a policy file, for editors."`
 	Export   policyExportCmd   `cmd:"" help:"Write a revision as YAML."`
 	History  policyHistoryCmd  `cmd:"" help:"List the revisions, newest first."`

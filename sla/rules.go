@@ -62,6 +62,25 @@ func Compile(p *Policy, revision int64, dir *Directory) (*Rules, error) {
 	return c.rules, nil
 }
 
+// Prepare is Compile for a policy that is to be applied: it must also have every
+// calendar that the directory names.
+func Prepare(p *Policy, revision int64, dir *Directory) (*Rules, error) {
+	rules, err := Compile(p, revision, dir)
+	if err != nil {
+		return nil, err
+	}
+	return rules, rules.lacking().Err()
+}
+
+// lacking is a fault where the directory names calendars that are not there.
+func (r *Rules) lacking() model.FieldErrors {
+	var faults model.FieldErrors
+	if missing := r.MissingCalendars(); len(missing) > 0 {
+		faults.Add("calendars", "unknown", "must have the calendars that the directory names: "+strings.Join(missing, ", "))
+	}
+	return faults
+}
+
 // Restore is Compile for a policy that was compiled once and applied: a check
 // that came later must not take the rules from the actions made under it.
 func Restore(p *Policy, revision int64, dir *Directory) (*Rules, error) {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -39,12 +38,9 @@ func (s *Store) ApplyPolicy(ctx context.Context, p *sla.Policy, by, note string)
 			return nil
 		}
 		revision, changed = active.Revision+1, true
-		rules, err := sla.Compile(p, revision, st.Dir)
+		rules, err := sla.Prepare(p, revision, st.Dir)
 		if err != nil {
 			return err
-		}
-		if missing := rules.MissingCalendars(); len(missing) > 0 {
-			return model.FieldErrors{{Field: "calendars", Code: "unknown", Want: "must have the calendars that the directory names: " + strings.Join(missing, ", ")}}
 		}
 		row := model.PolicyRevision{
 			Revision: revision, Document: model.Of(json.RawMessage(doc)), SHA256: sum[:],
