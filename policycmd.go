@@ -21,6 +21,7 @@ import (
 type policyCmd struct {
 	Apply    policyApplyCmd    `cmd:"" help:"Make a policy file the active revision."`
 	Validate policyValidateCmd `cmd:"" help:"Tell every fault of a policy file, and what in it is likely not meant."`
+	Test     policyTestCmd     `cmd:"" help:"Decide cases by a policy file; exit code 1 if any comes out otherwise."`
 	Diff     policyDiffCmd     `cmd:"" help:"Tell in what a policy file differs, and what it would do to open actions."`
 	Schema   policySchemaCmd   `cmd:"" help:"Write the JSON Schema of a policy file, for editors."`
 	Export   policyExportCmd   `cmd:"" help:"Write a revision as YAML."`
@@ -115,19 +116,7 @@ func (c policyValidateCmd) Run(ctx context.Context, s *Settings) error {
 func (c policyValidateCmd) directory(ctx context.Context, s *Settings) (dir *sla.Directory, err error) {
 	switch {
 	case c.Directory != "":
-		src, err := readFile(c.Directory)
-		if err != nil {
-			return nil, err
-		}
-		doc, err := sla.ParseDirectory(src)
-		if err != nil {
-			return nil, faultsIn(c.Directory, err)
-		}
-		rows, err := doc.Rows(nil, uuid.New, time.Now())
-		if err != nil {
-			return nil, faultsIn(c.Directory, sla.Locate(src, err))
-		}
-		return sla.NewDirectory(0, rows.Hospitals, rows.Departments, rows.Users, rows.Surveys), nil
+		return readDirectory(c.Directory)
 	case s.DatabaseURL != "":
 		err = withStore(ctx, s, func(st *store.Store) error {
 			dir, err = st.Directory(ctx)
@@ -137,6 +126,23 @@ func (c policyValidateCmd) directory(ctx context.Context, s *Settings) (dir *sla
 	default:
 		return nil, usagef("--directory: needed, or PX_DATABASE_URL: a policy names people and places")
 	}
+}
+
+// readDirectory reads people and places from a file, or tells its faults.
+func readDirectory(file string) (*sla.Directory, error) {
+	src, err := readFile(file)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := sla.ParseDirectory(src)
+	if err != nil {
+		return nil, faultsIn(file, err)
+	}
+	rows, err := doc.Rows(nil, uuid.New, time.Now())
+	if err != nil {
+		return nil, faultsIn(file, sla.Locate(src, err))
+	}
+	return sla.NewDirectory(0, rows.Hospitals, rows.Departments, rows.Users, rows.Surveys), nil
 }
 
 type policyHistoryCmd struct{}

@@ -18,3 +18,8 @@ var Policy []byte
 //
 //go:embed demo-policy.yaml
 var DemoPolicy []byte
+
+// PolicyTests is a sample of `px policy test`: what Policy is to make of feedback.
+//
+//go:embed policy-tests.yaml
+var PolicyTests []byte
