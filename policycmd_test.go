@@ -24,14 +24,14 @@ func TestPolicyValidate(t *testing.T) {
 		args   []string
 		want   int
 	}{
-		"the sample is sound":          {"samples/policy.yaml", directory, exitOK},
-		"warnings are no failure":      {file("routing: [{name: a}, {name: b}]"), directory, exitOK},
-		"a fault of the document":      {file("routing: [{priority: 1}]"), directory, exitFail},
-		"a code that is not there":     {file("routing: [{name: a, hospital: NIX}]"), directory, exitFail},
-		"an empty file":                {file(""), directory, exitFail},
-		"a file that is not there":     {"samples/none.yaml", directory, exitUsage},
-		"people and places are needed": {"samples/policy.yaml", nil, exitUsage},
-		"a faulty directory":           {"samples/policy.yaml", []string{"--directory", file("hospitals: [{code: x}]")}, exitFail},
+		"the sample is sound":       {"samples/policy.yaml", directory, exitOK},
+		"warnings are no failure":   {file("routing: [{name: a}, {name: b}]"), directory, exitOK},
+		"a fault of the document":   {file("routing: [{priority: 1}]"), directory, exitFail},
+		"a code that is not there":  {file("routing: [{name: a, hospital: NIX}]"), directory, exitFail},
+		"an empty file":             {file(""), directory, exitFail},
+		"a file that is not there":  {"samples/none.yaml", directory, exitUsage},
+		"without people and places": {"samples/policy.yaml", nil, exitOK},
+		"a faulty directory":        {"samples/policy.yaml", []string{"--directory", file("hospitals: [{code: x}]")}, exitFail},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

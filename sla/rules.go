@@ -76,7 +76,7 @@ func Prepare(p *Policy, revision int64, dir *Directory) (*Rules, error) {
 func (r *Rules) lacking() model.FieldErrors {
 	var faults model.FieldErrors
 	if missing := r.MissingCalendars(); len(missing) > 0 {
-		faults.Add("calendars", "unknown", "must have the calendars that the directory names: "+strings.Join(missing, ", "))
+		faults.Add("calendars", "required", "must have the calendars that the directory names: "+strings.Join(missing, ", "))
 	}
 	return faults
 }
