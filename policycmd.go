@@ -169,9 +169,10 @@ func (policyHistoryCmd) Run(ctx context.Context, s *Settings) error {
 		}
 		var rows [][]any
 		for _, r := range revisions {
-			rows = append(rows, []any{r.Revision, r.CreatedAt.UTC().Format(time.RFC3339), r.CreatedBy, hex.EncodeToString(r.SHA256)[:12], r.Note})
+			rows = append(rows, []any{r.Revision, r.CreatedAt.UTC().Format(time.RFC3339), r.CreatedBy,
+				fmt.Sprintf("%d / %d / %d / %d", r.Calendars, r.Triggers, r.Routing, r.SLA), hex.EncodeToString(r.SHA256)[:12], r.Note})
 		}
-		return table("REVISION\tAPPLIED\tBY\tSHA-256\tNOTE", rows)
+		return table("REVISION\tAPPLIED\tBY\tCALENDARS / TRIGGERS / ROUTING / SLA\tSHA-256\tNOTE", rows)
 	})
 }
 

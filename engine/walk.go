@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -41,14 +42,26 @@ func (e *Engine) HealOwners(ctx context.Context, after store.Keyset) (Turn, erro
 }
 
 // Reapply puts every live action under the active policy, and returns how many
-// that changed. One that was cut off is finished by another.
+// that changed. It goes over them until none is left; where a pass gets nowhere,
+// the error says how many others hold or could not be changed. What was cut off
+// is finished by another call.
 func (e *Engine) Reapply(ctx context.Context) (changed int, err error) {
-	for t := (Turn{More: true}); t.More; changed += t.Healed {
-		if t, _, err = e.walk(ctx, t.Next, e.Store.Reapply, "put under the active policy"); err != nil {
-			return changed, err
+	for {
+		seen, before := 0, changed
+		for t := (Turn{More: true}); t.More; changed += t.Healed {
+			var n int
+			if t, n, err = e.walk(ctx, t.Next, e.Store.Reapply, "put under the active policy"); err != nil {
+				return changed, err
+			}
+			seen += n
+		}
+		switch left := seen - (changed - before); {
+		case left == 0:
+			return changed, nil
+		case changed == before:
+			return changed, fmt.Errorf("%d open actions are not under the policy yet: others are at work on them, or they could not be changed; try again", left)
 		}
 	}
-	return changed, nil
 }
 
 // walk takes one batch of a walk over live actions. A turn's Healed is how many

@@ -1,7 +1,9 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/pxactions/px/internal/scenario"
 	"github.com/pxactions/px/model"
@@ -74,6 +76,44 @@ func TestWhoLeavesIsReplacedByTheSweep(t *testing.T) {
 	}
 	if turn, err := w.Engine.HealOwners(t.Context(), store.Keyset{}); err != nil || turn.Healed != 0 {
 		t.Errorf("again = %+v, %v; want nothing", turn, err)
+	}
+	w.Holds()
+}
+
+// TestReapplySaysWhatIsLeft: an action that somebody holds is not passed over in
+// silence, and the next call finishes it.
+func TestReapplySaysWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	w := scenario.New(t, []byte("sla: [{name: all, high_hours: 48}]"))
+	as := w.Create(w.Complaints(3, model.SeverityHigh)...)
+	p, err := sla.ParsePolicy([]byte("sla: [{name: all, high_hours: 60}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.Store.ApplyPolicy(t.Context(), p, "test", ""); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := w.Store.DB().BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.ExecContext(t.Context(), "SELECT 1 FROM actions WHERE id = ? FOR UPDATE", as[1].ID); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := w.Engine.Reapply(t.Context()); n != 2 || err == nil || !strings.HasPrefix(err.Error(), "1 open actions are not under the policy yet") {
+		t.Errorf("reapply = %d, %v; want two, and that one is left", n, err)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := w.Engine.Reapply(t.Context()); n != 1 || err != nil {
+		t.Errorf("reapply = %d, %v; want the one that was left", n, err)
+	}
+	for _, a := range as {
+		if now := w.Action(a.ID); now.PolicyRevision != 2 || !now.DueAt.Equal(a.DueAt.Add(12*time.Hour)) {
+			t.Errorf("action under revision %d, due %s; want the new policy's", now.PolicyRevision, now.DueAt)
+		}
 	}
 	w.Holds()
 }

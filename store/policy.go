@@ -94,10 +94,22 @@ func (s *Store) ActiveRevision(ctx context.Context) (revision int64, since time.
 	return revision, since, err
 }
 
+// Recorded is a policy revision and how much is in it.
+type Recorded struct {
+	model.PolicyRevision `bun:",extend"` // without the document
+
+	Calendars, Triggers, Routing, SLA int
+}
+
 // Revisions lists the policy revisions, newest first, without their documents.
-func (s *Store) Revisions(ctx context.Context) ([]model.PolicyRevision, error) {
-	var rows []model.PolicyRevision
-	err := s.db.NewSelect().Model(&rows).ExcludeColumn("document").OrderExpr("revision DESC").Scan(ctx)
+func (s *Store) Revisions(ctx context.Context) ([]Recorded, error) {
+	var rows []Recorded
+	err := s.db.NewRaw(`SELECT revision, sha256, note, created_by, created_at,
+		coalesce(jsonb_array_length(document -> 'calendars'), 0) AS calendars,
+		coalesce(jsonb_array_length(document -> 'triggers'), 0) AS triggers,
+		coalesce(jsonb_array_length(document -> 'routing'), 0) AS routing,
+		coalesce(jsonb_array_length(document -> 'sla'), 0) AS sla
+		FROM policy_revisions ORDER BY revision DESC`).Scan(ctx, &rows)
 	if err != nil {
 		return nil, mapErr(fmt.Errorf("list policy revisions: %w", err))
 	}

@@ -126,3 +126,18 @@ func same(t *testing.T, what string, said, done store.Impact) {
 		t.Errorf("%s: said %+v, done %+v", what, said, done)
 	}
 }
+
+func TestRevisionsSayHowMuchIsInThem(t *testing.T) {
+	t.Parallel()
+	w := scenario.New(t, office(""))
+	apply(t, w, "routing: [{name: a}, {name: b}]\ntriggers: [{complaints: never}]")
+	rs, err := w.Store.Revisions(t.Context())
+	if err != nil || len(rs) != 2 {
+		t.Fatalf("revisions = %+v, %v", rs, err)
+	}
+	for i, want := range [][6]int{{2, 0, 1, 2, 0, 32}, {1, 1, 0, 0, 1, 32}} {
+		if r := rs[i]; want != [6]int{int(r.Revision), r.Calendars, r.Triggers, r.Routing, r.SLA, len(r.SHA256)} || r.CreatedBy != "test" || r.CreatedAt.IsZero() {
+			t.Errorf("revision %d = %+v", i, r)
+		}
+	}
+}
