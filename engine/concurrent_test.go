@@ -18,7 +18,7 @@ import (
 // fire and move the same items at once, in orders of their own.
 func TestTwoProcessesAtTheSameItems(t *testing.T) {
 	t.Parallel()
-	w := scenario.New(t, nil)
+	w := scenario.New(t, scenario.NoAck())
 	procs := []*scenario.World{w, w.Twin()}
 	const actions = 30
 	ids := w.Insert(w.Complaints(actions, model.SeverityCritical)...)

@@ -178,8 +178,8 @@ func TestADeathBetweenCommitAndEnqueue(t *testing.T) {
 	if r, err := w.Engine.Fire(t.Context(), job); err != nil || r.Outcome != store.Stale {
 		t.Fatalf("retry of the firing = %+v, %v; want stale", r, err)
 	}
-	if e := w.Queue.Take(); len(e.Arm) != 1 || e.Arm[0].Gen != job.Gen+1 || e.Arm[0].Kind != model.EventOverdue || len(e.Send) == 0 {
-		t.Errorf("effects of the retry = %+v, want the overdue job and the messages", e)
+	if e := w.Queue.Take(); len(e.Arm) != 1 || e.Arm[0].Gen != job.Gen+1 || e.Arm[0].Kind != model.EventReminder || len(e.Send) == 0 {
+		t.Errorf("effects of the retry = %+v, want the reminder's job and the messages", e)
 	}
 	w.Holds()
 }

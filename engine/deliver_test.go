@@ -22,7 +22,7 @@ import (
 // its one message: assigned, by email, to the owner.
 func withMail(t *testing.T) (*scenario.World, *receiver.SMTP, model.Message) {
 	t.Helper()
-	w := scenario.New(t, nil)
+	w := scenario.New(t, scenario.NoAck())
 	mail, err := receiver.StartSMTP(receiver.SMTPOptions{})
 	if err != nil {
 		t.Fatal(err)

@@ -244,7 +244,7 @@ func comingWords(kind model.EventKind, stage int) string {
 	case model.EventApprovalOverdue:
 		return "The approval is overdue"
 	case model.EventAck:
-		return "Time to have confirmed it is over"
+		return "The work is to have been started"
 	default:
 		return plain(kind)
 	}

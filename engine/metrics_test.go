@@ -33,7 +33,7 @@ func TestDecisionsAreCountedOnce(t *testing.T) {
 
 func TestLatenessIsEachEventsOwn(t *testing.T) {
 	t.Parallel()
-	w := scenario.New(t, nil)
+	w := scenario.New(t, scenario.NoAck())
 	a := w.Create(w.Complaint(model.SeverityCritical))[0]
 	w.SetTime(a.DueAt.Add(30 * time.Minute)) // the reminder is late by 4.5 h, the due by half an hour
 	r, err := w.Engine.Fire(t.Context(), w.Job(a.ID))

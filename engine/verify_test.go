@@ -33,7 +33,7 @@ func TestVerifyFindsJobsThatRedisLacks(t *testing.T) {
 	if err != nil || len(found) != 1 || found[0].Invariant != "I2" || found[0].Count != 9 || len(found[0].Examples) != 5 {
 		t.Fatalf("findings = %+v, %v; want nine jobs missing", found, err)
 	}
-	if id := found[0].Examples[0]; !strings.HasPrefix(id, "reminder1.") {
+	if id := found[0].Examples[0]; !strings.HasPrefix(id, "ack1.") {
 		t.Errorf("example = %q, want a task's id", id)
 	}
 	// Without a queue to ask, the ledger alone is checked.

@@ -34,10 +34,10 @@ func (e *Engine) HealCalendars(ctx context.Context, after store.Keyset) (Turn, e
 	return t, err
 }
 
-// HealOwners hands the live actions of people who are not active any more to
-// others. A turn's Healed is how many.
+// HealOwners hands the live actions of people who are not active any more, or
+// who did not start in time where that counts, to others. A turn's Healed is how many.
 func (e *Engine) HealOwners(ctx context.Context, after store.Keyset) (Turn, error) {
-	t, _, err := e.walk(ctx, after, e.Store.Reroute, "handed over: their owner has left")
+	t, _, err := e.walk(ctx, after, e.Store.Reroute, "handed over: their owner has left, or did not start in time")
 	return t, err
 }
 

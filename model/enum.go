@@ -113,13 +113,14 @@ const (
 	LogPlanChange   LogType = "plan_change"
 	LogHold         LogType = "hold"
 	LogResume       LogType = "resume"
+	LogAckMissed    LogType = "ack_missed"
 )
 
 // LogTypes lists every log type.
 func LogTypes() []LogType {
 	return []LogType{
 		LogStatusChange, LogAssignment, LogEscalation, LogNote, LogEvidence, LogApproval, LogSLAReminder,
-		LogCreated, LogMerged, LogOverdue, LogPlanChange, LogHold, LogResume,
+		LogCreated, LogMerged, LogOverdue, LogPlanChange, LogHold, LogResume, LogAckMissed,
 	}
 }
 

@@ -120,7 +120,7 @@ func nextWords(k model.EventKind) string {
 	case model.EventOverdue:
 		return "deadline"
 	case model.EventAck:
-		return "acknowledgement due"
+		return "to be started"
 	case model.EventResume:
 		return "end of the hold"
 	case model.EventApprovalOverdue:

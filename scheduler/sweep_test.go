@@ -37,8 +37,8 @@ func TestSweepsDoWhatNobodyHasDone(t *testing.T) {
 	if f := w.Feedback(waiting); f.Decision != model.DecisionCreated {
 		t.Errorf("feedback = %s, want created", f.Decision)
 	}
-	if es := w.Events(a.ID); len(es) != 1 || es[0].Kind != model.EventReminder || !es[0].Planned.Equal(*a.NextAt) || es[0].LateS < 6 {
-		t.Errorf("events = %+v, want the reminder, with its lateness", es)
+	if es := w.Events(a.ID); len(es) != 1 || es[0].Kind != model.EventAck || !es[0].Planned.Equal(*a.NextAt) || es[0].LateS < 6 {
+		t.Errorf("events = %+v, want the acknowledgement, with its lateness", es)
 	}
 	for _, m := range w.Messages(a.ID)[:open] {
 		if m.ActionVersion == a.Version && m.State != model.MessageSent {
@@ -76,7 +76,7 @@ func TestAnOutageIsCaughtUpInOrderAndToldOnce(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := scenario.New(t, nil)
+			w := scenario.New(t, scenario.NoAck())
 			a := w.Create(w.Complaint(model.SeverityCritical))[0]
 			w.FireNext(a.ID, 1) // the reminder, an hour before all stands still
 			w.SetTime(a.DueAt.Add(tt.back))

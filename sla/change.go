@@ -76,6 +76,7 @@ func (t *turn) assign(to model.UserID, m MoveRequest) {
 	old := t.assignee()
 	a.AssignedTo, a.AssignedAt = &to, t.at()
 	a.AckNo++
+	t.setAck()
 	facts := model.LogMetadata{"move": m.Move, "assigned_to": t.code(to)}
 	what, reason, told := "Assigned to "+t.code(to), model.ReasonAssigned, t.assignee()
 	if len(old) > 0 {
@@ -83,6 +84,10 @@ func (t *turn) assign(to model.UserID, m MoveRequest) {
 		what, reason, told = "Reassigned from "+t.code(old[0])+" to "+t.code(to), model.ReasonReassigned, union(told, old)
 	} else if a.Severity == model.SeverityCritical {
 		told = union(told, t.manager())
+	}
+	if a.AckDueAt != nil && a.Status == model.StatusOpen {
+		facts["ack_due_at"] = rfc3339(*a.AckDueAt)
+		what += "; to be started by " + clockTime(*a.AckDueAt)
 	}
 	t.log(model.LogAssignment, what, facts).Text = m.Reason
 	t.sayMove(reason, told...)
@@ -137,6 +142,7 @@ func (t *turn) changeDepartment(m MoveRequest) error {
 		t.Config, a.SLAConfigID = m.Config, m.Config.ID
 		t.Open, a.Calendar, a.CalendarRevision = m.OpenTime.Calendar, m.OpenTime.Name, m.OpenTime.Revision
 		facts["sla_config"] = m.Config.Name
+		t.setAck()
 	}
 	a.RequiresApproval = t.requiresApproval()
 	t.replan(was, t.fromTarget())
@@ -145,19 +151,23 @@ func (t *turn) changeDepartment(m MoveRequest) error {
 	return nil
 }
 
-// Reroute gives a live action whose owner is not active any more to whom the
-// rules would give it now, at the place where it is; what is due is settled
-// first. False: the owner is active, or there is nobody else. The new one is
+// Reroute gives a live action whose owner is not active any more, or, where its
+// SLA config says so, has not started it in time, to whom the rules would give
+// it now, at the place where it is; what is due is settled first. False: the
+// owner stays, or there is nobody else. The new one is
 // counted into loads.
 func (r *Rules) Reroute(c Case, loads Loads, now time.Time) (Outcome, bool) {
 	a := &c.Action
 	if a.AssignedTo == nil {
 		return Outcome{}, false
 	}
-	if u := r.dir.Users[*a.AssignedTo]; u != nil && u.Active {
-		return Outcome{}, false
-	}
 	q := r.quest(a, loads, now)
+	if u := r.dir.Users[*a.AssignedTo]; u != nil && u.Active {
+		if !c.ackPasses() {
+			return Outcome{}, false
+		}
+		q.excluded = append(slices.Clip(q.excluded), u.ID)
+	}
 	to, _ := q.owner(r.routing.first(a), &a.HospitalID, a.DepartmentID)
 	if to == nil || *to == *a.AssignedTo {
 		return Outcome{}, false
@@ -182,6 +192,7 @@ func Recalendar(c Case, open OpenTime, now time.Time) Outcome {
 	if !a.DueManual {
 		due = t.fromTarget()
 	}
+	t.moveAck()
 	if same := func(x, y PlannedEvent) bool { return x.Kind == y.Kind && x.Stage == y.Stage && x.At.Equal(y.At) }; due.Equal(was.due) && slices.EqualFunc(plan, Upcoming(t.Case), same) {
 		return t.outcome()
 	}

@@ -17,6 +17,9 @@ type Config struct {
 	Reminders map[model.Severity][]Reminder    // before due, largest first; numbered 1.. in this order
 	Stages    map[model.Severity][]Stage       // ladder per severity; empty: no escalation
 
+	AckTargets map[model.Severity]TargetSpec // from an assignment to the start of the work; a severity left out has none
+	AckReroute bool                          // who misses it loses the action to somebody else, once
+
 	MaxHold      time.Duration // the longest an action may be held, elapsed; 0: DefaultMaxHold
 	HoldCritical bool          // critical actions may be held, too
 

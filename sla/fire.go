@@ -115,7 +115,7 @@ func (t *turn) take(e PlannedEvent, last bool) {
 	case len(targets) == 0:
 		done = model.DoneUntargeted
 	}
-	v := voice{reason: model.Reason(e.Kind), event: len(t.Events) - t.first, lapsed: t.lapsed} // the kinds that tell are named as their reasons
+	v := voice{reason: reasonOf(e.Kind), event: len(t.Events) - t.first, lapsed: t.lapsed}
 	if e.Kind == model.EventEscalation {
 		v.via = t.ladder()[e.Stage-1].Channels
 	}
@@ -151,11 +151,22 @@ func (t *turn) addressees(e PlannedEvent) (targets, copies []model.UserID) {
 		return union(t.assignee(), t.manager()), nil
 	case model.EventEscalation:
 		return t.stageTargets(e.Stage), t.assignee()
+	case model.EventAck:
+		return t.firstRung(), nil
 	case model.EventApprovalOverdue:
 		return t.approvers(), nil
 	default:
 		return nil, nil
 	}
+}
+
+// reasonOf is why an event tells people: the kinds that do are named alike, but
+// for the acknowledgement, whose event is that it was missed.
+func reasonOf(k model.EventKind) model.Reason {
+	if k == model.EventAck {
+		return model.ReasonAckMissed
+	}
+	return model.Reason(k)
 }
 
 // effect is what a taken event changes in the action besides its plan.

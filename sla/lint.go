@@ -167,6 +167,9 @@ func (l *linter) config(at string, s *ConfigSpec, c *Config) {
 				l.warn(at, "never", "the reminder %s before due never comes for %s, whose target is %s", SpanText(rm.Before), sev, SpanText(c.Target[sev]))
 			}
 		}
+		if ack, ok := c.AckTargets[sev]; ok && ack.nominal() >= c.Target[sev] {
+			l.warn(fmt.Sprintf("%s.ack_targets.%s", at, sev), "never", "the work need not be started before it is due")
+		}
 		for i, st := range s.Stages[sev] {
 			for j, tell := range st.Tell {
 				l.target(fmt.Sprintf("%s.stages.%s[%d].tell[%d]", at, sev, i, j), tell)

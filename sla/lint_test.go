@@ -25,6 +25,8 @@ func TestLint(t *testing.T) {
 		{"no config for a hospital", "sla: [{name: r, hospital: RUH}, {name: n, hospital: NIX}, {name: b, hospital: BER, department: ED}]", ""},
 		{"no config for a department", "sla: [{name: r, hospital: RUH, department: LAB}, {name: n, hospital: NIX}, {name: b, hospital: BER}]", "sla: line 1: RUH has no SLA config of its own and there is none for all: the built-in one counts for its departments ED"},
 		{"a reminder before the start", "sla:\n- {name: all, low_hours: 4, reminder_hours_before: 4}", "sla[0]: line 2: the reminder 4h before due never comes for low"},
+		{"a start no sooner than the due", "sla:\n- {name: all, low_hours: 30, ack_targets: {low: 2wd}}", "sla[0].ack_targets.low: line 2: the work need not be started before it is due"},
+		{"a built-in start that would be no sooner", "sla:\n- {name: all, high_hours: 4, reminder_hours_before: 1}", ""},
 		{"a stage for who has left", "sla:\n- name: all\n  stages: {low: [{after_hours: 1, tell: ['user:out']}, {after_hours: 1, tell: ['user:gone']}]}", "sla[0].stages.low[1].tell[0]: line 3: gone is not there, and nobody stands in"},
 		{"a stage for a role of nobody", "sla:\n- name: all\n  stages: {low: [{after_hours: 1, tell: ['role:Nurse']}]}", "sla[0].stages.low[0].tell[0]: line 3: nobody has the role \"Nurse\""},
 		{"special days on a weekend", "calendars:\n- name: office\n  timezone: UTC\n  weekly: {mon-fri: 08:00-16:00}\n  special_days: [{from: 2026-03-02, to: 2026-03-29, open: 10:00-12:00}]" + global, "calendars[0].special_days[0]: line 5: opens sat, sun, closed in other weeks"},

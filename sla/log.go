@@ -59,6 +59,8 @@ func eventWords(ev *model.DeadlineEvent) (model.LogType, string) {
 		return model.LogOverdue, "Overdue since " + clockTime(ev.Planned)
 	case model.EventEscalation:
 		return model.LogEscalation, fmt.Sprintf("Escalated to stage %d", ev.Stage)
+	case model.EventAck:
+		return model.LogAckMissed, fmt.Sprintf("Not started by %s (assignment %d)", clockTime(ev.Planned), ev.Stage)
 	case model.EventResume:
 		return model.LogResume, fmt.Sprintf("Hold %d is over", ev.Stage)
 	default:

@@ -156,6 +156,7 @@ func (s *ConfigSpec) config(id *model.SLAConfigID, revision int64, users map[str
 	for sev, t := range s.Targets {
 		c.Target[sev], c.Days[sev] = t.nominal(), t.Days
 	}
+	c.AckTargets, c.AckReroute = s.acks(c.Target), s.AckReroute
 	for _, sev := range model.Severities() {
 		c.Reminders[sev] = s.remindersBefore(c.Target[sev])
 		c.Clock[sev] = cmp.Or(s.Clock[sev], builtInClock(sev))
@@ -165,6 +166,19 @@ func (s *ConfigSpec) config(id *model.SLAConfigID, revision int64, users map[str
 	}
 	c.RequiresApproval = s.approval()
 	return c
+}
+
+// acks are the targets of acknowledgement: the built-in ones, where they are over
+// before the severity's own target, but for what the document says.
+func (s *ConfigSpec) acks(targets map[model.Severity]time.Duration) map[model.Severity]TargetSpec {
+	acks := builtInAck()
+	maps.DeleteFunc(acks, func(sev model.Severity, t TargetSpec) bool { return t.nominal() >= targets[sev] })
+	for sev, t := range s.AckTargets {
+		if acks[sev] = t.TargetSpec; t.None {
+			delete(acks, sev)
+		}
+	}
+	return acks
 }
 
 // remindersBefore lists the reminders of a target, largest offset first.

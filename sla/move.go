@@ -87,6 +87,7 @@ func (t *turn) step(m MoveRequest, to model.Status) error {
 	}
 	switch m.Move {
 	case model.MoveStart:
+		t.acknowledge()
 		t.logStatus(model.LogStatusChange, was.status, m, "Work started")
 	case model.MoveSubmit:
 		t.submit(m, was)

@@ -20,7 +20,7 @@ func Upcoming(c Case) []PlannedEvent {
 	case a.Status == model.StatusPendingApproval:
 		es = c.approvalEvents()
 	default:
-		es = slices.Concat(c.reminders(), c.overdue(), c.stages())
+		es = slices.Concat(c.acknowledgement(), c.reminders(), c.overdue(), c.stages())
 	}
 	slices.SortStableFunc(es, func(a, b PlannedEvent) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(kindOrder(a.Kind), kindOrder(b.Kind)), cmp.Compare(a.Stage, b.Stage))
@@ -160,11 +160,16 @@ func (c *Case) floor() time.Duration { return min(Floor, c.target()) }
 // pauses out. A pause that begins at or after the due doesn't move it. The
 // second result is the open time of the pauses that did.
 func (c *Case) targetDue() (time.Time, time.Duration) {
-	due := whole(c.clock().Add(c.Action.ClockStart, c.target()))
-	if days := c.Config.Days[c.Action.Severity]; days > 0 {
-		due = whole(c.Open.AddDays(c.Action.ClockStart, days))
+	target := TargetSpec{Time: c.target(), Days: c.Config.Days[c.Action.Severity]}
+	return c.clock().Pause(c.after(c.Action.ClockStart, target), c.Action.Plan.V.Pauses)
+}
+
+// after is the end of a target that begins at an instant, on the action's clock.
+func (c *Case) after(from time.Time, t TargetSpec) time.Time {
+	if t.Days > 0 {
+		return whole(c.Open.AddDays(from, t.Days))
 	}
-	return c.clock().Pause(due, c.Action.Plan.V.Pauses)
+	return whole(c.clock().Add(from, t.Time))
 }
 
 // whole truncates to the second: domain instants have no finer grain. For an

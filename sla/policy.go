@@ -158,6 +158,12 @@ type ConfigSpec struct {
 	// Clock names each severity's clock; a severity left out keeps the built-in one.
 	Clock map[model.Severity]ClockKind `yaml:"clock,omitzero" json:"clock,omitzero"`
 
+	// AckTargets is by when the work is to be started, by severity: 1h, 2wd, or
+	// none. A severity left out has 1h, 4h, 1wd, 2wd, from critical down, where
+	// that is over before its target.
+	AckTargets map[model.Severity]AckTargetSpec `yaml:"ack_targets,omitzero" json:"ack_targets,omitzero"`
+	AckReroute bool                             `yaml:"ack_reroute,omitzero" json:"ack_reroute,omitzero"` // who misses it loses the action to somebody else, once
+
 	MaxHoldHours *int  `yaml:"max_hold_hours,omitzero" json:"max_hold_hours,omitzero"` // the longest hold, elapsed; nil: 336, two weeks
 	HoldCritical *bool `yaml:"hold_critical,omitzero" json:"hold_critical,omitzero"`   // critical actions may be held; nil: false
 

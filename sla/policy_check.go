@@ -206,6 +206,7 @@ func (c *checker) config(at string, s *ConfigSpec, active map[[2]string]string) 
 	}
 	c.targets(at, s)
 	c.ladders(at, s)
+	c.acks(at, s)
 	for i, e := range s.ApprovalExempt {
 		here := fmt.Sprintf("%s.approval_exempt[%d]", at, i)
 		oneOf(c, here+".source_type", e.SourceType, model.SourceTypes())
@@ -245,6 +246,16 @@ func (c *checker) targets(at string, s *ConfigSpec) {
 			if r.Percent > 0 && t.Days > 0 {
 				c.add(here, "conflict", "per cent needs a target in hours, and that of %s is in working days", sev)
 			}
+		}
+	}
+}
+
+func (c *checker) acks(at string, s *ConfigSpec) {
+	for _, sev := range sortedKeys(s.AckTargets) {
+		here := fmt.Sprintf("%s.ack_targets.%s", at, sev)
+		c.severity(here, sev)
+		if t := s.AckTargets[sev]; !t.None && (checkTarget(t.nominal()) != nil || t.nominal() > hours(maxHours)) {
+			c.add(here, "range", "must be above 0 and at most ten years, or none")
 		}
 	}
 }

@@ -44,6 +44,11 @@ func newLife(t *testing.T, seed uint64) *life {
 	cfg := builtIn()
 	cfg.Reminders = reminders(pick(l, []time.Duration{4 * time.Hour}, nil, []time.Duration{30 * time.Hour, 12 * time.Hour, time.Hour})...)
 	cfg.Stages[model.SeverityHigh] = pick(l, cfg.Stages[model.SeverityHigh], nil, []sla.Stage{{Gap: 6 * time.Hour}, {Gap: time.Hour}, {Gap: 20 * time.Minute}})
+	if l.rnd.IntN(2) == 0 {
+		cfg.AckTargets = map[model.Severity]sla.TargetSpec{
+			model.SeverityCritical: {Time: time.Hour}, model.SeverityHigh: {Time: 20 * time.Hour}, model.SeverityMedium: {Days: 1},
+		}
+	}
 	a := newAction(pick(l, model.Severities()...), monday, people)
 	a.Shadow = l.rnd.IntN(5) == 0
 	if l.rnd.IntN(3) == 0 {
@@ -136,10 +141,29 @@ func (l *life) act() {
 		return
 	}
 	require.GreaterOrEqual(l.t, after.Period, before.Period)
+	require.GreaterOrEqual(l.t, after.AckNo, before.AckNo)
+	l.checkAcks()
 	require.Equal(l.t, before.OriginalDueAt, after.OriginalDueAt)
 	require.GreaterOrEqual(l.t, after.EscalationLevel, before.EscalationLevel)
 	if before.IsOverdue && after.IsOverdue && l.openTarget() {
 		l.checkStagesNoLater(stages, len(out.Events) > 0)
+	}
+}
+
+// checkAcks: an assignment is missed once at most, by who had not started.
+func (l *life) checkAcks() {
+	l.t.Helper()
+	missed := map[int]bool{}
+	for _, e := range l.c.Events {
+		if e.Kind != model.EventAck {
+			continue
+		}
+		require.False(l.t, missed[e.Stage], "assignment %d is missed twice", e.Stage)
+		missed[e.Stage] = true
+		require.LessOrEqual(l.t, e.Stage, l.c.Action.AckNo)
+		if acked := l.c.Action.AckedAt; acked != nil {
+			require.False(l.t, e.Planned.After(*acked), "assignment %d was started before it was missed", e.Stage)
+		}
 	}
 }
 

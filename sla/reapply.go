@@ -22,6 +22,7 @@ func (r *Rules) Reapply(c Case, now time.Time) Outcome {
 	t.Config, t.Open = cfg, open.Calendar
 	a.PolicyRevision, a.SLAConfigID, a.Calendar, a.CalendarRevision = r.Revision, cfg.ID, open.Name, open.Revision
 	a.RequiresApproval = t.requiresApproval()
+	t.setAck()
 	t.replan(was, t.fromTarget())
 	t.logPlan(was, MoveRequest{Move: model.MovePolicy}, fmt.Sprintf("Policy revision %d applied", r.Revision),
 		model.LogMetadata{"policy_revision": r.Revision, "old_sla_config": old, "sla_config": cfg.Name})

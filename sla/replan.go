@@ -15,6 +15,7 @@ type standing struct {
 	due     time.Time
 	period  int
 	overdue bool
+	ack     time.Time      // by when the work is to be started; zero: not asked for
 	stages  []PlannedEvent // all untaken ones, also while the clock stands still
 	next    PlannedEvent   // the next stage in the plan; zero: none
 }
@@ -22,6 +23,9 @@ type standing struct {
 func (t *turn) standing() standing {
 	a := &t.Action
 	s := standing{status: a.Status, held: a.Held(), due: a.DueAt, period: a.Period, overdue: a.IsOverdue, stages: t.stages()}
+	if es := t.acknowledgement(); len(es) > 0 {
+		s.ack = es[0].At
+	}
 	plan := Upcoming(t.Case)
 	if i := slices.IndexFunc(plan, func(e PlannedEvent) bool { return e.Kind == model.EventEscalation }); i >= 0 {
 		s.next = plan[i]
@@ -46,6 +50,7 @@ func (s standing) stageAt(no int) time.Time {
 func (t *turn) replan(was standing, due time.Time) {
 	a := &t.Action
 	a.DueAt = due
+	t.moveAck()
 	if a.PausedAt != nil {
 		return
 	}
@@ -172,6 +177,10 @@ func (t *turn) logPlan(was standing, m MoveRequest, what string, facts model.Log
 	}
 	if now.period != was.period {
 		what += "; period " + strconv.Itoa(now.period)
+	}
+	if !now.ack.Equal(was.ack) && !now.ack.IsZero() {
+		facts["ack_due_at"] = rfc3339(now.ack)
+		what += "; to be started by " + clockTime(now.ack)
 	}
 	if now.next.Stage > 0 {
 		facts["next_stage"], facts["next_stage_at"] = now.next.Stage, rfc3339(now.next.At)

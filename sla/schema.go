@@ -155,6 +155,7 @@ func schemaTexts() map[reflect.Type]string {
 		reflect.TypeFor[Hours]():           `^` + clock + ` *- *` + clock + `$`,
 		reflect.TypeFor[TargetSpec]():      `^([0-9]+wd|` + span + `)$`,
 		reflect.TypeFor[ReminderSpec]():    `^([0-9]+(\.[0-9]+)?%|` + span + `)( +(open|elapsed))?$`,
+		reflect.TypeFor[AckTargetSpec]():   `^([0-9]+wd|none|` + span + `)$`,
 		reflect.TypeFor[StageTargetSpec](): `^(manager|role: *[^ ].*|user: *[^ ].*)$`,
 	}
 }

@@ -100,6 +100,8 @@ func configWords() map[string]string {
 		"ConfigSpec.stages":                 "By severity, its own ladder; []: none. Left out: 3, 3, 2, 1 stages from critical down.",
 		"ConfigSpec.calendar":               "Which calendar counts open time. Left out: the department's, else the hospital's.",
 		"ConfigSpec.clock":                  "By severity, which hours a target counts. Left out: critical, high elapsed; medium, low open.",
+		"ConfigSpec.ack_targets":            "By severity, from an assignment to the start of the work: 1h, 2wd, or none. Left out: 1h, 4h, 1wd, 2wd from critical down, where that is before due.",
+		"ConfigSpec.ack_reroute":            "true: who misses it loses the action to somebody else, once. Left out: false.",
 		"ConfigSpec.max_hold_hours":         "The longest that an action may be held, elapsed. Left out: 336.",
 		"ConfigSpec.hold_critical":          "true: critical actions may be held, too. Left out: false.",
 		"ConfigSpec.requires_approval":      "false: may be closed without approval. Left out: true.",

@@ -52,6 +52,33 @@ func (t *TargetSpec) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// AckTargetSpec is a target of acknowledgement, or none.
+type AckTargetSpec struct {
+	TargetSpec
+	None bool
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (t AckTargetSpec) MarshalText() ([]byte, error) {
+	if t.None {
+		return []byte("none"), nil
+	}
+	return t.TargetSpec.MarshalText()
+}
+
+// UnmarshalText reads none, or what a TargetSpec reads.
+func (t *AckTargetSpec) UnmarshalText(b []byte) error {
+	if string(b) == "none" {
+		*t = AckTargetSpec{None: true}
+		return nil
+	}
+	*t = AckTargetSpec{}
+	if t.TargetSpec.UnmarshalText(b) != nil {
+		return errors.New("must be a length of time or of working days, as 4h or 2wd, or none")
+	}
+	return nil
+}
+
 // wholeHours is a severity's target in whole hours, for the table that holds no
 // others: rounded up, a working day taken as a day.
 func (s *ConfigSpec) wholeHours(sev model.Severity, given *int, builtIn int) int {

@@ -43,6 +43,7 @@ sla:
 	open := r.OpenTimeOf("office")
 	c := Case{Action: a, Config: r.Match(a.HospitalID, a.DepartmentID), Open: open.Calendar, Dir: h.dir}
 	want := []PlannedEvent{
+		{model.EventAck, 1, noon().AddDate(0, 0, 1)},                           // a working day
 		{model.EventReminder, 1, time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)}, // 24 hours elapsed
 		{model.EventReminder, 2, time.Date(2026, 3, 5, 8, 0, 0, 0, time.UTC)},  // 4 of its own, open
 		{model.EventReminder, 3, time.Date(2026, 3, 5, 10, 0, 0, 0, time.UTC)}, // 2 open
@@ -55,7 +56,7 @@ sla:
 		t.Errorf("plan\n%v, want\n%v", got, want)
 	}
 	told := [][]string{}
-	for range 7 {
+	for range want {
 		out, ok := Fire(c, *c.Action.NextAt)
 		if !ok {
 			t.Fatalf("nothing is due at %s", c.Action.NextAt)
@@ -118,6 +119,15 @@ func TestPolicyTextForms(t *testing.T) {
 			t.Errorf("%s is written as %s", text, b)
 		}
 	}
+	for _, text := range []string{"none", "2wd", "1h0m0s"} {
+		var v AckTargetSpec
+		if err := v.UnmarshalText([]byte(text)); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		if b, _ := v.MarshalText(); string(b) != text {
+			t.Errorf("%s is written as %s", text, b)
+		}
+	}
 	for _, text := range []string{"4h0m0s", "75%", "2h0m0s open", "12.5% elapsed"} {
 		var v ReminderSpec
 		if err := v.UnmarshalText([]byte(text)); err != nil {
@@ -134,6 +144,11 @@ func TestPolicyTextForms(t *testing.T) {
 		}
 		if b, _ := v.MarshalText(); string(b) != text {
 			t.Errorf("%s is written as %s", text, b)
+		}
+	}
+	for _, bad := range []string{"", "never", "0wd"} {
+		if new(AckTargetSpec).UnmarshalText([]byte(bad)) == nil {
+			t.Errorf("%q is taken", bad)
 		}
 	}
 	for _, bad := range []string{"", "wd", "0wd", "-1wd", "3 days", "999999wd"} {

@@ -109,7 +109,7 @@ func TestFeedbackThatFailsAloneIsQuarantinedAtTheFifthTry(t *testing.T) {
 
 func TestOneBadActionNeverSinksItsBatch(t *testing.T) {
 	t.Parallel()
-	w := scenario.New(t, nil)
+	w := scenario.New(t, scenario.NoAck())
 	as := w.Create(w.Complaints(5, model.SeverityCritical)...)
 	bad := as[3]
 	cure := jam(w, bad)
@@ -191,7 +191,7 @@ func TestWhoClosesFastDoesNotGetThemAll(t *testing.T) {
 
 func TestARowThatContradictsItsPlanIsAnErrorOfItsOwn(t *testing.T) {
 	t.Parallel()
-	w := scenario.New(t, nil)
+	w := scenario.New(t, scenario.NoAck())
 	as := w.Create(w.Complaints(3, model.SeverityCritical)...)
 	due := as[0].DueAt
 	for i, broken := range []string{"next_kind = 'ack', next_at = due_at", "policy_revision = 99"} {
@@ -242,7 +242,7 @@ func TestDuplicatesAreFolded(t *testing.T) {
 
 func TestWhatWasAppliedBeforeYieldsTheCurrentEffect(t *testing.T) {
 	t.Parallel()
-	w := scenario.New(t, nil)
+	w := scenario.New(t, scenario.NoAck())
 	ids := w.Insert(w.Complaint(model.SeverityCritical))
 	_, first, err := w.Store.Create(t.Context(), ids)
 	if err != nil || len(first.Arm) != 1 || len(first.Send) == 0 {
@@ -307,7 +307,7 @@ func TestNotDueWaitsByTheMachineClock(t *testing.T) {
 
 func TestABatchOfThreeHundredMixedJobs(t *testing.T) {
 	t.Parallel()
-	w := scenario.New(t, nil)
+	w := scenario.New(t, scenario.NoAck())
 	due := w.Create(w.Complaints(120, model.SeverityCritical)...)
 	early := w.Create(w.Complaints(80, model.SeverityLow)...)
 	stale := w.Create(w.Complaints(60, model.SeverityCritical)...)

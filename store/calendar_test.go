@@ -25,6 +25,7 @@ sla:
     calendar: office
     medium_hours: 16
     reminder_hours_before: 2
+    ack_targets: { medium: none }
 `)
 }
 

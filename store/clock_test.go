@@ -41,7 +41,7 @@ func TestTheClockRunsAtItsSpeed(t *testing.T) {
 // firing, an event's planned instant is the plan's own.
 func TestPlannedInstantsAreExactAtSpeed(t *testing.T) {
 	t.Parallel()
-	w := scenario.New(t, nil)
+	w := scenario.New(t, scenario.NoAck())
 	if err := w.Store.SetClock(t.Context(), scenario.Start(), 600); err != nil {
 		t.Fatal(err)
 	}

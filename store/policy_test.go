@@ -14,7 +14,7 @@ import (
 
 // hours is a policy of one global SLA config.
 func hours(critical int) string {
-	return fmt.Sprintf("sla:\n  - name: all\n    critical_hours: %d\n", critical)
+	return fmt.Sprintf("sla:\n  - name: all\n    critical_hours: %d\n    ack_targets: {critical: none}\n", critical)
 }
 
 func applyPolicy(t *testing.T, s *store.Store, doc string) (int64, bool) {

@@ -38,7 +38,7 @@ func refs(as []model.Action) []string {
 
 func TestActionsAreFiltered(t *testing.T) {
 	t.Parallel()
-	w := scenario.New(t, nil)
+	w := scenario.New(t, scenario.NoAck())
 	social := w.Complaint(model.SeverityHigh)
 	social.SourceType = model.SourceQualityAudit
 	secret := w.Complaint(model.SeverityHigh)
@@ -165,7 +165,7 @@ func TestActionIsFoundByRefOrID(t *testing.T) {
 
 func TestStoryTellsEverything(t *testing.T) {
 	t.Parallel()
-	w := scenario.New(t, nil)
+	w := scenario.New(t, scenario.NoAck())
 	a := decide(t, w, w.Complaint(model.SeverityCritical))[0]
 	fire(t, w, a.ID, 3) // reminder, overdue, stage 1
 	move(t, w, a.ID, sla.MoveRequest{Move: model.MoveNote, Actor: a.AssignedTo, Text: "called the family"})
@@ -208,7 +208,7 @@ func TestStoryTellsEverything(t *testing.T) {
 
 func TestCountsSeeWhatOperatorsWatch(t *testing.T) {
 	t.Parallel()
-	w := scenario.New(t, nil)
+	w := scenario.New(t, scenario.NoAck())
 	if n, err := w.Store.Counts(t.Context()); err != nil || n != (store.Counts{}) {
 		t.Fatalf("counts of nothing = %+v, %v", n, err)
 	}

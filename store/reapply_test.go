@@ -10,7 +10,7 @@ import (
 	"github.com/pxactions/px/store"
 )
 
-const threeStages = "sla: [{name: all, high_hours: 48, stages: {high: [{after_hours: 1}, {after_hours: 2}, {after_hours: 3}]}}]"
+const threeStages = "sla: [{name: all, ack_targets: {high: none}, high_hours: 48, stages: {high: [{after_hours: 1}, {after_hours: 2}, {after_hours: 3}]}}]"
 
 // TestRunningActionsKeepTheirPlan: a policy swapped, or a config disabled, while
 // an action runs changes nothing of it; new actions follow the new one.
@@ -19,8 +19,8 @@ func TestRunningActionsKeepTheirPlan(t *testing.T) {
 	w := scenario.New(t, []byte(threeStages))
 	a := w.Create(w.Complaint(model.SeverityHigh))[0]
 	for _, text := range []string{
-		"sla: [{name: all, high_hours: 5, stages: {high: []}}]",
-		"sla: [{name: all, high_hours: 48, is_active: false}]",
+		"sla: [{name: all, ack_targets: {high: none}, high_hours: 5, stages: {high: []}}]",
+		"sla: [{name: all, ack_targets: {high: none}, high_hours: 48, is_active: false}]",
 	} {
 		apply(t, w, text)
 		w.FireNext(a.ID, 1)
@@ -43,7 +43,7 @@ func TestReapplyPutsOpenActionsUnderThePolicy(t *testing.T) {
 	w := scenario.New(t, []byte(threeStages))
 	as := w.Create(w.Complaint(model.SeverityHigh), w.Complaint(model.SeverityHigh), w.Complaint(model.SeverityHigh))
 	w.Move(as[2].ID, sla.MoveRequest{Move: model.MoveCancel, Reason: "twice"})
-	apply(t, w, "sla: [{name: short, high_hours: 5, requires_approval: false, stages: {high: [{after_hours: 1}]}}]")
+	apply(t, w, "sla: [{name: short, ack_targets: {high: none}, high_hours: 5, requires_approval: false, stages: {high: [{after_hours: 1}]}}]")
 	w.SetTime(as[0].ReceivedAt.Add(10 * time.Hour))
 	done, _, err := w.Store.Reapply(t.Context(), store.Keyset{}, 10)
 	if err != nil || done.Seen != 2 || len(done.Moved) != 2 {

@@ -67,3 +67,48 @@ func TestWhoLeavesHandsOverTheirActions(t *testing.T) {
 	}
 	w.Holds()
 }
+
+// TestWhoDoesNotStartLosesTheAction: once, to somebody else; a second miss stays
+// with who is then the owner.
+func TestWhoDoesNotStartLosesTheAction(t *testing.T) {
+	t.Parallel()
+	w := scenario.New(t, []byte(`
+routing: [{name: all, assign_to_role: PX Coordinator}]
+sla:
+  - {name: quick, hospital: RUH, department: ED, ack_targets: {high: 1h}, ack_reroute: true}
+  - {name: all, ack_targets: {high: 1h}}`))
+	elsewhere := w.Complaint(model.SeverityHigh)
+	elsewhere.DepartmentID = nil
+	as := w.Create(append(w.Complaints(3, model.SeverityHigh), elsewhere)...)
+	missed, started, held, told := as[0], as[1], as[2], as[3]
+	w.Move(started.ID, sla.MoveRequest{Move: model.MoveStart})
+	w.Move(held.ID, sla.MoveRequest{Move: model.MoveHold, Reason: "waits for the family"})
+	reroute := func() []store.Moved {
+		t.Helper()
+		done, _, err := w.Store.Reroute(t.Context(), store.Keyset{}, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return done.Moved
+	}
+	if moved := reroute(); len(moved) != 0 {
+		t.Fatalf("in time = %+v, want nobody to lose one", moved)
+	}
+	w.FireNext(missed.ID, 1)
+	w.FireNext(told.ID, 1)
+	if moved := reroute(); len(moved) != 1 || moved[0].Action.ID != missed.ID || *moved[0].Action.AssignedTo == *missed.AssignedTo {
+		t.Fatalf("moved = %+v, want the one missed, to somebody else", moved)
+	}
+	if moved := reroute(); len(moved) != 0 {
+		t.Fatalf("again = %+v, want the new owner's time kept", moved)
+	}
+	second := *w.Action(missed.ID).AssignedTo
+	w.FireNext(missed.ID, 1)
+	if moved := reroute(); len(moved) != 0 || *w.Action(missed.ID).AssignedTo != second {
+		t.Errorf("moved = %+v, want it to change hands once", moved)
+	}
+	if es := w.Events(missed.ID); len(es) != 2 || es[0].Kind != model.EventAck || es[1].Stage != 2 {
+		t.Errorf("events = %+v, want both misses", es)
+	}
+	w.Holds()
+}

@@ -22,8 +22,8 @@ func TestLifeOfAnAction(t *testing.T) {
 	if err != nil || len(created) != 1 || created[0].Err != nil {
 		t.Fatalf("create: %+v, %v", created, err)
 	}
-	if len(effects.Arm) != 1 || effects.Arm[0].Kind != model.EventReminder {
-		t.Fatalf("effects = %+v, want one reminder armed", effects)
+	if len(effects.Arm) != 1 || effects.Arm[0].Kind != model.EventAck {
+		t.Fatalf("effects = %+v, want one acknowledgement armed", effects)
 	}
 	id := *created[0].ActionID
 	for {
@@ -51,7 +51,7 @@ func TestLifeOfAnAction(t *testing.T) {
 		stage int
 		after time.Duration
 	}{
-		{model.EventReminder, 1, 20 * time.Hour}, {model.EventOverdue, 0, 24 * time.Hour},
+		{model.EventAck, 1, time.Hour}, {model.EventReminder, 1, 20 * time.Hour}, {model.EventOverdue, 0, 24 * time.Hour},
 		{model.EventEscalation, 1, 26 * time.Hour}, {model.EventEscalation, 2, 28 * time.Hour}, {model.EventEscalation, 3, 30 * time.Hour},
 	}
 	events := w.Events(id)

@@ -13,7 +13,7 @@ import (
 // escalated, one that was closed, and what the sources sent.
 func lived(t *testing.T) (*scenario.World, model.Action) {
 	t.Helper()
-	w := scenario.New(t, nil)
+	w := scenario.New(t, scenario.NoAck())
 	as := w.Create(w.Complaints(2, model.SeverityCritical)...)
 	closed := as[1]
 	admin := w.User("ruh-amal").ID

@@ -136,14 +136,17 @@ func (s *Store) Recalendar(ctx context.Context, after Keyset, limit int) (Walked
 	})
 }
 
-// Reroute gives live actions whose owner is not active any more to whom the
+// Reroute gives live actions whose owner is not active any more, or has not
+// started them in time where their SLA config makes that count, to whom the
 // active rules would give them now. Those that nobody else can own keep the
 // owner they have.
 func (s *Store) Reroute(ctx context.Context, after Keyset, limit int) (Walked, tasks.Effects, error) {
 	return s.walk(ctx, after, limit, walk{
 		what: "reroute",
-		which: func(q *bun.SelectQuery, _ txState) *bun.SelectQuery {
-			return q.Where("assigned_to IN (SELECT id FROM users WHERE NOT active)")
+		which: func(q *bun.SelectQuery, st txState) *bun.SelectQuery {
+			return q.Where(`assigned_to IN (SELECT id FROM users WHERE NOT active)
+				OR status = 'open' AND ack_due_at < ? AND held_at IS NULL
+					AND sla_config_id IN (SELECT id FROM sla_configs WHERE spec->>'ack_reroute' = 'true')`, st.Now.Domain)
 		},
 		begin: func(ctx context.Context, tx bun.Tx, st txState) (walkStep, error) {
 			loads, err := readLoads(ctx, tx, st)

@@ -29,7 +29,7 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{World: scenario.New(t, nil)}
+	s := &site{World: scenario.New(t, scenario.NoAck())}
 	var err error
 	s.rdb, err = tasks.NewRedis(testenv.RedisURL(t), tasks.RedisOptions{})
 	if err != nil {
@@ -215,7 +215,7 @@ func TestActionTellsItsStory(t *testing.T) {
 	owner := s.Dir.Users[*a.AssignedTo].Name
 	job := "/asynq/queues/escalation/tasks/" + arm.ID()
 	has(t, page, "Waited for hours", "Nobody came.", owner, "called the &lt;family&gt;", "What comes next", "Escalation, stage 2", "in 2 h",
-		"Escalation, stage 3", "in 4 h", "Reminder 1", "On time", "Overdue since", "Built-in", `href="`+job+`"`, "Riyadh Central Hospital", "&#43;03")
+		"Escalation, stage 3", "in 4 h", "Reminder 1", "On time", "Overdue since", "no acknowledgement", `href="`+job+`"`, "Riyadh Central Hospital", "&#43;03")
 	hasNot(t, page, "Was overdue", "<family>")
 
 	// The link leads to the job that asynq has.

@@ -36,7 +36,7 @@ func eventName(kind model.EventKind, stage int) string {
 	case model.EventApprovalReminder:
 		return fmt.Sprintf("Reminder to approve %d", stage)
 	case model.EventAck:
-		return fmt.Sprintf("Acknowledgement %d due", stage)
+		return fmt.Sprintf("Start of the work due, assignment %d", stage)
 	case model.EventResume:
 		return fmt.Sprintf("End of hold %d", stage)
 	default:

@@ -45,7 +45,8 @@ type tally struct {
 	Escalated   int // live, with a stage taken
 	Closed      int
 	Messages    int // sent
-	Reminders   int // taken, of all actions; so are the next
+	AckMissed   int // of all actions; so are the next
+	Reminders   int // taken
 	Overdues    int
 	Stage1      int `bun:"stage1"`
 	Stage2      int `bun:"stage2"`
@@ -107,7 +108,8 @@ const tallyQuery = `SELECT f.*, a.*, m.*, e.* FROM
 		count(*) FILTER (WHERE live AND is_overdue) AS overdue, count(*) FILTER (WHERE live AND escalation_level > 0) AS escalated
 		FROM actions, LATERAL (SELECT status NOT IN ('closed', 'cancelled') AS live) l) a,
 	(SELECT count(*) FILTER (WHERE state = 'sent') AS messages FROM messages) m,
-	(SELECT count(*) FILTER (WHERE kind = 'reminder') AS reminders, count(*) FILTER (WHERE kind = 'overdue') AS overdues,
+	(SELECT count(*) FILTER (WHERE kind = 'ack') AS ack_missed,
+		count(*) FILTER (WHERE kind = 'reminder') AS reminders, count(*) FILTER (WHERE kind = 'overdue') AS overdues,
 		count(*) FILTER (WHERE kind = 'escalation' AND stage = 1) AS stage1, count(*) FILTER (WHERE kind = 'escalation' AND stage = 2) AS stage2,
 		count(*) FILTER (WHERE kind = 'escalation' AND stage = 3) AS stage3, count(*) FILTER (WHERE kind = 'escalation') AS escalations
 		FROM deadline_events) e`

@@ -153,7 +153,10 @@ func TestRunPlaysAWholeStory(t *testing.T) {
 
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var last struct {
-		Summary struct{ Feedback, Ignored, Duplicates, Changed, Refused, Actions, Reminders, Overdue, Escalations, Messages, Closed, Violations int }
+		Summary struct {
+			Feedback, Ignored, Duplicates, Changed, Refused, Actions, Reminders, Overdue, Escalations, Messages, Closed, Violations int
+			AckMissed                                                                                                               int `json:"ack_missed"`
+		}
 	}
 	require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &last))
 	s := last.Summary
@@ -171,8 +174,8 @@ func TestRunPlaysAWholeStory(t *testing.T) {
 		require.False(t, e.At.IsZero())
 		seen[e.Event]++
 	}
-	require.Equal(t, []int{s.Actions, s.Ignored, s.Reminders, s.Overdue, s.Escalations, s.Closed},
-		[]int{seen["created"], seen["ignored"], seen["reminder"], seen["overdue"], seen["escalation"], seen["closed"]}, "the stream tells what the summary counts")
+	require.Equal(t, []int{s.Actions, s.Ignored, s.AckMissed, s.Reminders, s.Overdue, s.Escalations, s.Closed},
+		[]int{seen["created"], seen["ignored"], seen["ack_missed"], seen["reminder"], seen["overdue"], seen["escalation"], seen["closed"]}, "the stream tells what the summary counts")
 	require.GreaterOrEqual(t, seen["escalation"], 3, "all stages of the critical one")
 }
 

@@ -16,6 +16,7 @@ const (
 	kindCreated    kind = "created"
 	kindAssigned   kind = "assigned"
 	kindReminder   kind = "reminder"
+	kindAckMissed  kind = "ack_missed"
 	kindOverdue    kind = "overdue"
 	kindEscalation kind = "escalation"
 	kindStarted    kind = "started"

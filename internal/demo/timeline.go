@@ -152,6 +152,8 @@ func label(e *event) (name, color string) {
 		return "assigned", blue
 	case kindReminder:
 		return "reminder", yellow
+	case kindAckMissed:
+		return "not started", yellow
 	case kindOverdue, kindApproval:
 		return "overdue", red
 	case kindEscalation:
@@ -181,7 +183,7 @@ func (v *timeline) facts(e *event) string {
 		}
 		to := "to " + list(e.To) + ", by rule "
 		return to + `"` + clip(a.rule, max(1, factColumns-utf8.RuneCountInString(to)-2)) + `"`
-	case kindReminder, kindOverdue, kindEscalation, kindApproval:
+	case kindAckMissed, kindReminder, kindOverdue, kindEscalation, kindApproval:
 		return told(e)
 	case kindSubmitted:
 		return "by " + e.By + " for approval"
@@ -275,6 +277,7 @@ func (v *timeline) end(s summary) error {
 	}
 	row(plain, "ignored", s.Ignored, "not bad, praise, or history")
 	row(bold, "actions", s.Actions, fmt.Sprintf("%d still open, of which %d overdue, %d escalated", s.Open, s.Overdue, s.Escalated))
+	row(yellow, "not started", s.AckMissed, "in time")
 	row(yellow, "reminders", s.Reminders, "")
 	row(red, "overdue", s.Overdues, "")
 	row(magenta, "escalations", s.Escalations, fmt.Sprintf("stage 1: %d, stage 2: %d, stage 3: %d", s.Stage1, s.Stage2, s.Stage3))

@@ -65,6 +65,7 @@ type totals struct {
 	Refused     int        `json:"refused"`
 	Lost        int        `json:"lost"`
 	Actions     int        `json:"actions"`
+	AckMissed   int        `json:"ack_missed"`
 	Reminders   int        `json:"reminders"`
 	Overdue     int        `json:"overdue"`
 	Escalations int        `json:"escalations"`
@@ -91,7 +92,7 @@ type lateTotals struct {
 func (s *stream) end(sum summary) error {
 	t := totals{
 		Feedback: sum.Feedback, Ignored: sum.Ignored, Quarantined: sum.Quarantined, Sent: sum.Sent, Duplicates: sum.Duplicates,
-		Changed: sum.Changed, Refused: sum.Refused, Lost: sum.Lost, Actions: sum.Actions, Reminders: sum.Reminders,
+		Changed: sum.Changed, Refused: sum.Refused, Lost: sum.Lost, Actions: sum.Actions, AckMissed: sum.AckMissed, Reminders: sum.Reminders,
 		Overdue: sum.Overdues, Escalations: sum.Escalations, ByLevel: levels{sum.Stage1, sum.Stage2, sum.Stage3},
 		Messages: sum.Messages, Closed: sum.Closed, Violations: sum.Violations,
 		Late: lateTotals{seconds(sum.Late.P50), seconds(sum.Late.P99), seconds(sum.Late.Max)},

@@ -41,6 +41,7 @@ sla:
     reminder_hours_before: %[2]d
     escalation_delay_hours: %[3]d
     clock: { critical: elapsed, high: elapsed, medium: elapsed, low: elapsed }
+    ack_targets: { critical: none, high: none, medium: none, low: none }
 `, h.target, h.reminder, h.gap)
 }
 

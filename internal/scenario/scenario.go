@@ -26,6 +26,12 @@ import (
 // Start is the domain time at which a world begins, a Monday.
 func Start() time.Time { return time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC) }
 
+// NoAck is a policy in which nobody is asked to acknowledge: the built-in one
+// otherwise.
+func NoAck() []byte {
+	return []byte("sla: [{name: no acknowledgement, ack_targets: {critical: none, high: none, medium: none, low: none}}]")
+}
+
 // World is one test's database and engine.
 type World struct {
 	TB      testing.TB
