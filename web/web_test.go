@@ -215,7 +215,7 @@ func TestActionTellsItsStory(t *testing.T) {
 	owner := s.Dir.Users[*a.AssignedTo].Name
 	job := "/asynq/queues/escalation/tasks/" + arm.ID()
 	has(t, page, "Waited for hours", "Nobody came.", owner, "called the &lt;family&gt;", "What comes next", "Escalation, stage 2", "in 2 h",
-		"Escalation, stage 3", "in 4 h", "Reminder 1", "On time", "Overdue since", "no acknowledgement", `href="`+job+`"`, "Riyadh Central Hospital", "&#43;03")
+		"Escalation, stage 3", "in 4 h", "Reminder 1", "On time", "Overdue since", "Revision 1", `href="`+job+`"`, "Riyadh Central Hospital", "&#43;03")
 	hasNot(t, page, "Was overdue", "<family>")
 
 	// The link leads to the job that asynq has.
