@@ -62,6 +62,11 @@ func storyJSON(y *store.Story) map[string]any {
 		}
 	}
 	out["feedback"] = feedback
+	linked := make([]string, len(y.Linked))
+	for i, l := range y.Linked {
+		linked[i] = l.Ref
+	}
+	out["linked"] = linked
 	return out
 }
 
@@ -71,8 +76,13 @@ func printStory(y *store.Story) error {
 	fmt.Printf("owner %s, received %s, due %s\n", userCode(y.Dir, a.AssignedTo), stamp(a.ReceivedAt), stamp(a.DueAt))
 	printWords("title", a.Title)
 	printWords("text", a.Description)
-	for i := 1; i < len(y.Feedback); i++ { // the first made the action, whose words it has
-		printWords("also", strings.TrimSpace(y.Feedback[i].Title+"\n"+y.Feedback[i].Text))
+	for _, f := range y.Feedback {
+		if a.FeedbackID == nil || f.ID != *a.FeedbackID { // the words of that one are the action's own
+			printWords("also", strings.TrimSpace(f.Title+"\n"+f.Text))
+		}
+	}
+	for _, l := range y.Linked {
+		fmt.Printf("linked: %s, %s\n", l.Ref, l.Status)
 	}
 	printWords("plan", a.ActionPlan)
 	printWords("outcome", a.Outcome)

@@ -11,12 +11,14 @@ import (
 
 	"github.com/pxactions/px/engine"
 	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/sla"
 	"github.com/pxactions/px/store"
 )
 
 type feedbackCmd struct {
 	Show        feedbackShowCmd        `cmd:"" help:"Show what was decided about one feedback, and why."`
 	Quarantined feedbackQuarantinedCmd `cmd:"" help:"List what could not be read, mapped or decided."`
+	Unmerge     feedbackUnmergeCmd     `cmd:"" help:"Take feedback out of the action that it joined: it becomes one of its own."`
 	Replay      feedbackReplayCmd      `cmd:"" help:"Read quarantined feedback again, once the alias is fixed."`
 }
 
@@ -60,6 +62,40 @@ func (c feedbackShowCmd) find(ctx context.Context, st *store.Store) (*model.Feed
 		return nil, usagef("not an id; an event id needs --source")
 	}
 	return st.Feedback(ctx, id)
+}
+
+type feedbackUnmergeCmd struct {
+	ID     string `arg:"" help:"The feedback's id, or with --source its event id."`
+	Source string `placeholder:"SYSTEM" help:"The source system of the event id."`
+	As     string `required:"" placeholder:"USER" help:"Who does it, by code."`
+	Reason string `required:"" placeholder:"TEXT" help:"Why it does not belong there."`
+}
+
+// Run takes it out.
+func (c feedbackUnmergeCmd) Run(ctx context.Context, s *Settings) (err error) {
+	a, err := openCommand(ctx, s, "feedback unmerge")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	f, err := feedbackShowCmd{c.ID, c.Source}.find(ctx, a.store)
+	if err != nil {
+		return fmt.Errorf("feedback %s: %w", c.ID, err)
+	}
+	dir, err := a.store.Directory(ctx)
+	if err != nil {
+		return err
+	}
+	actor, err := userOf(dir, "--as", c.As)
+	if err != nil {
+		return err
+	}
+	done, err := a.engine.Unmerge(ctx, f.ID, sla.MoveRequest{Actor: &actor, Reason: c.Reason})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("taken out of %s; it is %s now: next %s\n", done.From.Ref, done.Action.Ref, nextOf(&done.Action))
+	return nil
 }
 
 type feedbackQuarantinedCmd struct {

@@ -51,7 +51,7 @@ func (e *Engine) decideBatch(ctx context.Context, ids []model.FeedbackID) (map[m
 func (e *Engine) countDecision(r store.Created) {
 	e.countTaken(r.Taken)
 	e.Metrics.Decisions.WithLabelValues(string(r.Decision), r.Reason).Inc()
-	if r.Decision == model.DecisionCreated {
+	if r.ActionID != nil {
 		e.Metrics.DecisionSeconds.Observe(r.Late.Seconds())
 	}
 	if r.NoOwner {

@@ -32,6 +32,7 @@ type Explanation struct {
 	Policy   PolicyReason     `json:"policy"`
 	Feedback *FeedbackReason  `json:"feedback,omitempty"` // that it was made of; nil: none
 	Merged   []MergedFeedback `json:"merged,omitempty"`   // what came in later and was merged into it
+	Linked   []string         `json:"linked,omitempty"`   // refs of actions that tell of the same matter
 	Routing  RoutingReason    `json:"routing"`
 	Assigned OwnerReason      `json:"first_owner"`
 	SLA      ConfigReason     `json:"sla"`

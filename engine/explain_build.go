@@ -34,6 +34,9 @@ func explain(g *store.Grounds) *Explanation {
 			e.Merged = append(e.Merged, MergedFeedback{f.ID, f.SourceSystem, f.DecidedAt, f.Reason})
 		}
 	}
+	for _, l := range g.Linked {
+		e.Linked = append(e.Linked, l.Ref)
+	}
 	place := x.route(e, g, made, severity)
 	e.SLA = ConfigReason{
 		Department: x.department(place), Candidates: g.Made.Rules.ExplainConfigs(a.HospitalID, place), Recorded: made.text("sla_config"),

@@ -165,6 +165,39 @@ func TestExplainIsNotFound(t *testing.T) {
 	require.ErrorIs(t, err, model.ErrNotFound)
 }
 
+func TestExplainWhatJoined(t *testing.T) {
+	t.Parallel()
+	w := scenario.New(t, samples.Policy)
+	first, second, complaint := answer(w, "1", 1), answer(w, "2", 1), answer(w, "3", 1)
+	complaint.Kind = model.KindComplaint
+	var ids []model.FeedbackID
+	for _, f := range []model.Feedback{first, second, complaint} {
+		f.SubjectKey = "k1"
+		_, id, err := decideOne(w, f)
+		require.NoError(t, err)
+		ids = append(ids, id)
+	}
+	e := feedbackExplained(w, ids[1])
+	require.Contains(t, flat(e.Text()), "It was merged into action "+e.Action)
+	require.Contains(t, flat(e.Text()), "It is of the same patient and department as that action")
+	linked := feedbackExplained(w, ids[2]).Action
+	x, err := engine.Explain(t.Context(), w.Store, e.Action)
+	require.NoError(t, err)
+	require.Len(t, x.Merged, 1)
+	for _, words := range []string{
+		"Feedback " + ids[1].String() + " from qualtra was merged into it", "Survey from qualtra joined",
+		"Of the same patient and department, and linked to it: " + linked + ".",
+	} {
+		require.Contains(t, flat(x.Text()), words)
+	}
+	x, err = engine.Explain(t.Context(), w.Store, linked)
+	require.NoError(t, err)
+	require.Equal(t, []string{e.Action}, x.Linked)
+}
+
+// flat is words without their line breaks.
+func flat(words string) string { return strings.Join(strings.Fields(words), " ") }
+
 // decideOne decides one feedback, whatever becomes of it.
 func decideOne(w *scenario.World, f model.Feedback) (model.Decision, model.FeedbackID, error) {
 	w.TB.Helper()

@@ -38,6 +38,9 @@ func (e *Explanation) Text() string {
 		}
 		p.say(s + ".")
 	}
+	if len(e.Linked) > 0 {
+		p.say("Of the same patient and department, and linked to it: " + strings.Join(e.Linked, ", ") + ".")
+	}
 	p.say(policyWords(p, e.Policy))
 	p.head("WHO GETS IT?")
 	p.routing(&e.Routing)

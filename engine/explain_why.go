@@ -161,6 +161,7 @@ func reasonSentences() map[string]string {
 		sla.ReasonKPINegative:       "The KPI is too far off target.",
 		sla.ReasonComplaint:         "A complaint always becomes an action.",
 		sla.ReasonAlways:            "What comes from there always becomes an action, save praise.",
+		sla.ReasonSameSubject:       "It is of the same patient and department as that action, and came in shortly before or after it.",
 		sla.ReasonNotNegative:       "It is not negative.",
 		sla.ReasonPraise:            "Its sender calls it praise, and praise is never negative.",
 		sla.ReasonComplaintsOff:     "The policy makes no actions of complaints from there.",

@@ -34,6 +34,30 @@ func (e *Engine) Move(ctx context.Context, id model.ActionID, version int64, req
 	return &results[0].Action, nil
 }
 
+// Unmerge takes a feedback out of the action that it had joined and makes it an
+// action of its own. req says who does it and why. Errors: as Move, and
+// model.ErrConflict when the feedback has not joined an action.
+func (e *Engine) Unmerge(ctx context.Context, id model.FeedbackID, req sla.MoveRequest) (store.Unmerged, error) {
+	if strings.TrimSpace(req.Reason) == "" {
+		var faults model.FieldErrors
+		faults.Add("reason", "required", "say why it does not belong there")
+		return store.Unmerged{}, faults
+	}
+	if err := storable(req); err != nil {
+		return store.Unmerged{}, err
+	}
+	done, effects, err := e.Store.Unmerge(ctx, id, req)
+	e.hand(ctx, effects)
+	if err != nil {
+		e.Metrics.Moves.WithLabelValues(string(model.MoveUnmerge), "refused").Inc()
+		return done, err
+	}
+	e.countTaken(done.Taken)
+	e.Metrics.Moves.WithLabelValues(string(model.MoveUnmerge), "made").Inc()
+	e.Log.Info().Stringer("feedback", id).Stringer("action", done.Action.ID).Stringer("from", done.From.ID).Msg("feedback taken out of an action")
+	return done, nil
+}
+
 // storable refuses words that PostgreSQL cannot hold, naming the field.
 func storable(req sla.MoveRequest) error {
 	var faults model.FieldErrors

@@ -7,6 +7,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"time"
 
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/migrate"
@@ -83,6 +84,28 @@ func migrator(db *bun.DB, ms *migrate.Migrations) *migrate.Migrator {
 	return migrate.NewMigrator(db, ms, migrate.WithMarkAppliedOnSuccess(true))
 }
 
+// lockPoll is how often a migrator asks whether the one before it is done.
+const lockPoll = 50 * time.Millisecond
+
+// waitForOthers takes the migrators' lock. It asks again and again, for a
+// statement that waits would hold a snapshot, and an index built concurrently by
+// who has the lock waits for all of those.
+func waitForOthers(ctx context.Context, conn bun.Conn) error {
+	tick := time.NewTicker(lockPoll)
+	defer tick.Stop()
+	for {
+		var taken bool
+		if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock(hashtext('px migrations'))").Scan(&taken); err != nil || taken {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
 // withMigrator runs fn under a session advisory lock on one connection, so that
 // a crash frees the lock with the connection.
 func withMigrator(ctx context.Context, db *bun.DB, fn func(*migrate.Migrator) error) error {
@@ -91,7 +114,7 @@ func withMigrator(ctx context.Context, db *bun.DB, fn func(*migrate.Migrator) er
 		return fmt.Errorf("connect: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
-	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock(hashtext('px migrations'))"); err != nil {
+	if err := waitForOthers(ctx, conn); err != nil {
 		return fmt.Errorf("wait for other migrations: %w", err)
 	}
 	defer func() {

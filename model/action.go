@@ -21,6 +21,7 @@ type Action struct {
 	ContentType  string         // app.model
 	ObjectID     *ID[struct{}]  `bun:"type:uuid"`
 	FeedbackID   *FeedbackID    `bun:"type:uuid"` // the first feedback; nil for one made by hand
+	LinkedTo     *ActionID      `bun:"type:uuid"` // an earlier one of the same subject and department, which this tells more of; nil: none
 	SubjectKey   string         //
 	Title        string         // may hold patient's words
 	Description  string         // may hold patient's words
@@ -105,6 +106,7 @@ type PlanMemory struct {
 	Pauses   []Pause               `json:"pauses,omitempty"`   // since the clock start, in order; the open one is PausedAt
 	Fixed    *StageTime            `json:"fixed,omitempty"`    // where the last change put the next untaken stage; nil: its planned time
 	Gaps     map[int]time.Duration `json:"gaps_ns,omitempty"`  // by stage: gaps that changes shortened, elapsed, so that no stage got later
+	Raised   time.Time             `json:"raised,omitzero"`    // when the severity was last raised, from where the time to start counts; zero: from the assignment
 	Earliest *StageTime            `json:"earliest,omitempty"` // the earliest time the next untaken stage has had since the last reopening
 }
 

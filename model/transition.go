@@ -22,11 +22,14 @@ const (
 	MoveHold       Move = "hold"
 	MoveResume     Move = "resume"
 
-	// The program's own, in no table: a calendar has changed, an owner is not
-	// active any more, a policy is applied to open actions.
+	// In no table. The program's own: a calendar has changed, an owner is not
+	// active any more or did not start, a policy is applied to open actions, a
+	// feedback has joined. And a person's on a feedback: it was joined wrongly.
 	MoveCalendar Move = "calendar"
 	MoveReroute  Move = "reroute"
 	MovePolicy   Move = "policy"
+	MoveMerge    Move = "merge"
+	MoveUnmerge  Move = "unmerge"
 )
 
 // transition is one row of the table: from these statuses to that one.

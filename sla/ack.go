@@ -19,8 +19,9 @@ func builtInAck() map[model.Severity]TargetSpec {
 
 // setAck sets by when the owner is to start the work: so long after the
 // assignment, pauses out. Nobody can start what they were not given, so it counts
-// from there and not from the receipt. What has been started needs none,
-// and what was missed stays so until the next assignment.
+// from there and not from the receipt; and where the severity was raised since,
+// from then, as a graver matter than they were given. What has been started needs
+// none, and what was missed stays so until the next assignment.
 func (t *turn) setAck() {
 	a := &t.Action
 	if a.Status != model.StatusOpen || t.ackMissed() {
@@ -31,7 +32,7 @@ func (t *turn) setAck() {
 	if !ok || a.AssignedAt == nil {
 		return
 	}
-	given := whole(*a.AssignedAt)
+	given := later(whole(*a.AssignedAt), a.Plan.V.Raised)
 	since := slices.DeleteFunc(slices.Clone(a.Plan.V.Pauses), func(p model.Pause) bool { return p.From.Before(given) })
 	due, _ := t.clock().Pause(t.after(given, target), since)
 	a.AckDueAt = &due

@@ -94,19 +94,24 @@ func (t *turn) assign(to model.UserID, m MoveRequest) {
 }
 
 func (t *turn) changeSeverity(m MoveRequest) error {
-	a := &t.Action
-	old := a.Severity
 	switch {
 	case !model.Valid(m.Severity, model.Severities()):
 		return fieldError("severity", "unknown", "one of low, medium, high, critical")
-	case m.Severity == old:
+	case m.Severity == t.Action.Severity:
 		return fieldError("severity", "unchanged", "another severity than the present one")
 	}
-	was := t.standing()
+	t.setSeverity(t.standing(), m)
+	return nil
+}
+
+// setSeverity plans anew for another severity.
+func (t *turn) setSeverity(was standing, m MoveRequest) {
+	a := &t.Action
+	old := a.Severity
 	a.Severity = m.Severity
 	verb := "lowered"
 	if m.Severity.Rank() > old.Rank() {
-		verb = "raised"
+		verb, a.Plan.V.Raised = "raised", t.now
 	}
 	a.RequiresApproval = t.requiresApproval()
 	t.replan(was, t.fromTarget())
@@ -116,7 +121,6 @@ func (t *turn) changeSeverity(m MoveRequest) error {
 		t.sayMove(model.ReasonRaised, union(t.assignee(), t.manager())...)
 	}
 	t.tellStanding(was)
-	return nil
 }
 
 func (t *turn) changeDepartment(m MoveRequest) error {

@@ -15,11 +15,11 @@ const maxTitle = 500
 
 // Decision is what becomes of one feedback.
 type Decision struct {
-	Decision model.Decision // created, ignored or quarantined
+	Decision model.Decision // created, merged, ignored or quarantined
 	Reason   string         // a stable code: ReasonScoreNegative, …
-	Severity model.Severity // of the action made, or that would have been; empty: none
+	Severity model.Severity // of the signal, which is that of an action made of it; empty: none
 
-	Outcome *Outcome // what to write; created only
+	Outcome *Outcome // what to write; created and merged only
 	Route   Route    // how the action found its owner; created only
 	NoOwner bool     // created, and there is nobody to own it
 
@@ -37,8 +37,10 @@ type Verdict struct {
 // SLA config counts, by when. ref is the spoken reference of the action, should
 // there be one. The owner found is counted into loads (nil: nobody has any), so
 // that one batch spreads its own assignments. What can't be read is quarantined
-// with a reason, never guessed.
-func (r *Rules) Decide(f *model.Feedback, loads Loads, now time.Time, ref string) Decision {
+// with a reason, never guessed. Where kin, the live actions of its subject in the
+// order of their receipt, has one that tells of the same matter, the feedback is
+// merged into that, or the action made of it is linked to it.
+func (r *Rules) Decide(f *model.Feedback, loads Loads, now time.Time, ref string, kin ...Case) Decision {
 	if fault := r.faultOf(f); fault != "" {
 		return Decision{Decision: model.DecisionQuarantined, Reason: fault}
 	}
@@ -53,7 +55,7 @@ func (r *Rules) Decide(f *model.Feedback, loads Loads, now time.Time, ref string
 		would := &Verdict{Decision: d.Decision, Reason: d.Reason, Severity: d.Severity}
 		return Decision{Decision: model.DecisionIgnored, Reason: ReasonHistory, Would: would}
 	case v.decision == model.DecisionCreated:
-		r.open(&d, f, loads, now, ref)
+		r.open(&d, f, loads, now, ref, kin)
 	}
 	return d
 }
@@ -85,11 +87,21 @@ func (r *Rules) faultOf(f *model.Feedback) string {
 	return ""
 }
 
-// open fills the action that a negative feedback becomes, and its plan.
-func (r *Rules) open(d *Decision, f *model.Feedback, loads Loads, now time.Time, ref string) {
+// open fills the action that a negative feedback becomes, and its plan; or it
+// makes it part of one of its kin.
+func (r *Rules) open(d *Decision, f *model.Feedback, loads Loads, now time.Time, ref string, kin []Case) {
 	a := r.action(f, d.Severity, now, ref)
 	d.Route = r.Route(&a, loads, now)
 	a.DepartmentID = d.Route.Department
+	same, join := r.kin(f, &a, kin)
+	if join {
+		out := r.join(*same, f, d, now)
+		*d = Decision{Decision: model.DecisionMerged, Reason: ReasonSameSubject, Severity: d.Severity, Outcome: &out}
+		return
+	}
+	if same != nil {
+		a.LinkedTo = same.Action.ID.Ptr()
+	}
 	a.AssignedTo = d.Route.Owner
 	d.NoOwner = a.AssignedTo == nil
 	if !d.NoOwner {
@@ -100,6 +112,9 @@ func (r *Rules) open(d *Decision, f *model.Feedback, loads Loads, now time.Time,
 	a.SLAConfigID, a.Calendar, a.CalendarRevision = cfg.ID, open.Name, open.Revision
 	out := Open(Case{Action: a, Config: cfg, Open: open.Calendar, Dir: r.dir}, now)
 	out.explain(d, r.dir)
+	if same != nil {
+		out.linked(same.Action.Ref)
+	}
 	d.Outcome = &out
 }
 
@@ -184,6 +199,13 @@ func (o *Outcome) explain(d *Decision, dir *Directory) {
 		d.Route.note(facts, dir)
 		return
 	}
+}
+
+// linked adds to the story's first line which action tells of the same matter.
+func (o *Outcome) linked(ref string) {
+	first := &o.Logs[0]
+	first.Message += "; linked to " + ref
+	first.Metadata.V["linked_to"] = ref
 }
 
 // note adds what only the directory of that time tells: later it may say

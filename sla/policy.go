@@ -21,6 +21,7 @@ const DefaultMaxAge = 7 * 24 * time.Hour
 type Policy struct {
 	MaxAge    Age            `yaml:"max_age,omitzero" json:"max_age,omitzero"`   // 0: DefaultMaxAge
 	LoadCap   int            `yaml:"load_cap,omitzero" json:"load_cap,omitzero"` // live actions; see docs; 0: none
+	Merge     *MergeSpec     `yaml:"merge,omitzero" json:"merge,omitzero"`       // nil: as its zero value
 	Calendars []CalendarSpec `yaml:"calendars,omitzero" json:"calendars,omitzero"`
 	Triggers  []TriggerSpec  `yaml:"triggers,omitzero" json:"triggers,omitzero"`
 	Routing   []RuleSpec     `yaml:"routing,omitzero" json:"routing,omitzero"`
@@ -59,6 +60,25 @@ func (a *Age) UnmarshalText(b []byte) error {
 	*a = Age(d)
 	return nil
 }
+
+// MergeSpec says which signals of one subject join its live action in the same
+// department instead of becoming one of their own.
+type MergeSpec struct {
+	Window        Age       `yaml:"window,omitzero" json:"window,omitzero"`                 // how far apart they were received, at most; 0: DefaultMergeWindow
+	Complaints    MergeKind `yaml:"complaints,omitzero" json:"complaints,omitzero"`         // empty: link
+	PatientSafety MergeKind `yaml:"patient_safety,omitzero" json:"patient_safety,omitzero"` // empty: link
+	IsActive      *bool     `yaml:"is_active,omitzero" json:"is_active,omitzero"`           // nil: true
+}
+
+// MergeKind says what becomes of a signal whose subject has a live action.
+type MergeKind string
+
+// MergeJoin makes it part of that one, MergeLink an action of its own that is
+// linked to it.
+const (
+	MergeJoin MergeKind = "merge"
+	MergeLink MergeKind = "link"
+)
 
 // TriggerSpec says, for feedback of one scope, what is negative and how bad. A
 // blank condition fits all. For each of complaints, score, nps, sentiment and

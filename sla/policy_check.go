@@ -32,6 +32,13 @@ func (p *Policy) check() model.FieldErrors {
 	if p.LoadCap < 0 {
 		c.add("load_cap", "range", "must be 1 or more live actions, or left out")
 	}
+	if p.Merge != nil {
+		if p.Merge.Window < 0 || int64(p.Merge.Window) > int64(hours(maxHours)) {
+			c.add("merge.window", "range", "must be above 0 and at most ten years; for no merging at all say is_active: false")
+		}
+		oneOf(c, "merge.complaints", p.Merge.Complaints, []MergeKind{MergeJoin, MergeLink})
+		oneOf(c, "merge.patient_safety", p.Merge.PatientSafety, []MergeKind{MergeJoin, MergeLink})
+	}
 	names := map[string]bool{}
 	for i := range p.Calendars {
 		at, s := fmt.Sprintf("calendars[%d]", i), &p.Calendars[i]

@@ -22,6 +22,7 @@ type Rules struct {
 	MaxAge   time.Duration // how far back a source's received_at may lie
 
 	loadCap   int // live actions; 0: none
+	merging   merging
 	dir       *Directory
 	calendars map[string]namedCalendar
 	triggers  triggers
@@ -107,6 +108,7 @@ func newCompiler(revision int64, dir *Directory) *compiler {
 func (c *compiler) policy(p *Policy) {
 	c.rules.MaxAge = time.Duration(cmp.Or(p.MaxAge, Age(DefaultMaxAge)))
 	c.rules.loadCap = p.LoadCap
+	c.rules.merging = p.Merge.rule()
 	c.calendars(p.Calendars)
 	c.triggers(p.Triggers)
 	for i := range p.Routing {

@@ -141,6 +141,7 @@ func schemaEnums() map[reflect.Type][]string {
 		reflect.TypeFor[model.Severity]():   texts(model.Severities()),
 		reflect.TypeFor[model.Channel]():    texts(model.Channels()),
 		reflect.TypeFor[Complaints]():       {string(ComplaintsAlways), string(ComplaintsNever)},
+		reflect.TypeFor[MergeKind]():        {string(MergeJoin), string(MergeLink)},
 		reflect.TypeFor[ClockKind]():        {string(ClockElapsed), string(ClockOpen)},
 	}
 }

@@ -16,10 +16,16 @@ func calendarWords() map[string]string {
 	return map[string]string{
 		"Policy.max_age":   "How old a source's received_at may be: 7d, 36h. Left out: 7d.",
 		"Policy.load_cap":  "Live actions at which the holders of a role have enough. Left out: no cap.",
+		"Policy.merge":     "Which signals of one subject join its live action. Left out: all but complaints and patient safety, within 72h.",
 		"Policy.calendars": "When people are there. Left out: around the clock.",
 		"Policy.triggers":  "What is negative, and how bad. Left out: the built-in rules.",
 		"Policy.routing":   "Whose it is. Left out: the department's manager, and so on down.",
 		"Policy.sla":       "By when. Left out: the built-in SLA config.",
+
+		"MergeSpec.window":         "How far apart they were received, at most: 72h, 7d. Left out: 72h.",
+		"MergeSpec.complaints":     "merge: complaints join, too; link: they become actions of their own, linked. Left out: link.",
+		"MergeSpec.patient_safety": "The same of what is about a patient's safety. Left out: link.",
+		"MergeSpec.is_active":      "false: nothing joins or is linked. Left out: true.",
 
 		"CalendarSpec.name":         "1 to 200 characters, once in the policy.",
 		"CalendarSpec.timezone":     "IANA time zone, such as Asia/Riyadh.",

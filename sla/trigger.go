@@ -21,6 +21,9 @@ const (
 	ReasonComplaint         = "complaint" // a complaint, by its source or by its kind
 	ReasonAlways            = "always"    // manual entries and meetings
 
+	// Of merged feedback.
+	ReasonSameSubject = "same_subject" // a live action tells of the same matter
+
 	// Of ignored feedback.
 	ReasonNotNegative   = "not_negative"
 	ReasonPraise        = "praise"

@@ -26,14 +26,14 @@ type Created struct {
 	Reason     string
 	ActionID   *model.ActionID
 	Before     bool    // it had been decided before this call
-	Taken      []Taken // events already past, which the decision took
+	Taken      []Taken // events already past, which the decision took, be it of the action that it joined
 	NoOwner    bool    // the action found nobody to own it
 	Late       time.Duration
 	Err        error
 }
 
-// Create decides feedback: each ends created, ignored or (where it cannot be
-// decided) quarantined, with its action written in the same transaction. One
+// Create decides feedback: each ends created, merged, ignored or (where it cannot
+// be decided) quarantined, with its action written in the same transaction. One
 // bad feedback is left undecided with a try counted; the others go through.
 // Feedback that was decided before yields its action's current effect. Ids that
 // name nothing are passed over.
@@ -86,24 +86,58 @@ func (s *Store) createLocking(ctx context.Context, ids []model.FeedbackID, lock 
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		loads, err := readLoads(ctx, tx, st)
-		if err != nil {
-			return err
-		}
-		w := &writer{st: st, grace: s.grace}
-		for i := range rows {
-			results = append(results, decide(&rows[i], st, loads, w))
-		}
-		if err := nameActions(ctx, tx, w); err != nil {
-			return err
-		}
-		if err := w.write(ctx, tx); err != nil {
-			return err
-		}
-		effects.Add(w.effects())
-		return writeDecisions(ctx, tx, rows)
+		decided, e, err := s.decideAll(ctx, tx, st, rows, lock)
+		results = append(results, decided...)
+		effects.Add(e)
+		return err
 	})
 	return results, effects, err
+}
+
+// decideAll decides feedback that is locked and undecided. What has to do with a
+// subject that somebody else is at is left undecided, as busy.
+func (s *Store) decideAll(ctx context.Context, tx bun.Tx, st txState, rows []model.Feedback, lock string) ([]Created, tasks.Effects, error) {
+	var results []Created
+	var effects tasks.Effects
+	loads, err := readLoads(ctx, tx, st)
+	if err != nil {
+		return nil, effects, err
+	}
+	busy, err := lockSubjects(ctx, tx, rows, lock)
+	if err != nil {
+		return nil, effects, err
+	}
+	for _, round := range bySubject(rows) {
+		kin, taken, err := s.kinOf(ctx, tx, st, round, lock)
+		if err != nil {
+			return nil, effects, err
+		}
+		round = slices.DeleteFunc(round, func(f model.Feedback) bool {
+			if !busy[f.SubjectKey] && !taken[f.SubjectKey] {
+				return false
+			}
+			results = append(results, Created{FeedbackID: f.ID, Err: fmt.Errorf("feedback %s: %w", f.ID, errLocked)})
+			return true
+		})
+		if len(round) == 0 {
+			continue
+		}
+		w := &writer{st: st, grace: s.grace}
+		for i := range round {
+			results = append(results, decide(&round[i], st, loads, w, kin[round[i].SubjectKey]...))
+		}
+		if err := nameActions(ctx, tx, w); err != nil {
+			return nil, effects, err
+		}
+		if err := w.write(ctx, tx); err != nil {
+			return nil, effects, err
+		}
+		if err := writeDecisions(ctx, tx, round); err != nil {
+			return nil, effects, err
+		}
+		effects.Add(w.effects())
+	}
+	return results, effects, nil
 }
 
 // busyFeedback answers for the feedback that another transaction is at: whoever
@@ -142,9 +176,15 @@ func (s *Store) decidedBefore(ctx context.Context, tx bun.Tx, st txState, rows [
 }
 
 // decide asks the rules about one feedback and notes the answer in its row.
-func decide(f *model.Feedback, st txState, loads sla.Loads, w *writer) Created {
-	d := st.Rules.Decide(f, loads, st.Now.Domain, "")
-	at, rev := second(st.Now.Domain), st.Rules.Revision
+func decide(f *model.Feedback, st txState, loads sla.Loads, w *writer, kin ...sla.Case) Created {
+	now := st.Now.Domain
+	for i := range kin { // nothing falls behind what was written of them
+		if at := w.nowFor(&kin[i].Action); at.After(now) {
+			now = at
+		}
+	}
+	d := st.Rules.Decide(f, loads, now, "", kin...)
+	at, rev := second(now), st.Rules.Revision
 	f.Decision, f.Reason, f.DecidedAt, f.PolicyRevision = d.Decision, d.Reason, &at, &rev
 	if d.Would != nil {
 		f.WouldDecision, f.WouldReason, f.WouldSeverity = d.Would.Decision, d.Would.Reason, d.Would.Severity
@@ -153,12 +193,17 @@ func decide(f *model.Feedback, st txState, loads sla.Loads, w *writer) Created {
 	if d.Outcome == nil {
 		return r
 	}
-	a := &d.Outcome.Action
-	a.ID, a.FeedbackID, a.CreatedAt = model.NewID[model.Action](), f.ID.Ptr(), at
+	a, before := &d.Outcome.Action, int64(0)
+	if d.Decision == model.DecisionMerged {
+		i := slices.IndexFunc(kin, func(c sla.Case) bool { return c.Action.ID == a.ID })
+		before = kin[i].Action.Gen
+	} else {
+		a.ID, a.FeedbackID, a.CreatedAt = model.NewID[model.Action](), f.ID.Ptr(), at
+	}
 	f.ActionID, r.ActionID = a.ID.Ptr(), a.ID.Ptr()
 	r.Late = st.Now.Machine.Sub(f.HealAfter.Add(-w.grace)) // heal_after is acceptance + grace, or the last try's
 	r.Taken = w.taken(*d.Outcome)
-	w.add(*d.Outcome, 0)
+	w.add(*d.Outcome, before)
 	return r
 }
 
@@ -184,7 +229,9 @@ func nameActions(ctx context.Context, tx bun.Tx, w *writer) error {
 		refs[a.ID] = a.Ref
 	}
 	for i := range w.messages {
-		w.messages[i].Facts.V.Ref = refs[w.messages[i].ActionID]
+		if ref, made := refs[w.messages[i].ActionID]; made {
+			w.messages[i].Facts.V.Ref = ref
+		}
 	}
 	return nil
 }

@@ -169,9 +169,17 @@ type Story struct {
 	Events   []model.DeadlineEvent // in the order of their taking
 	Messages []model.Message       // in the order of their making
 	Feedback []model.Feedback      // made or merged into it, oldest first; never what was sent as such (Raw)
+	Linked   []Link                // actions that tell of the same matter, oldest first
 	Upcoming []sla.PlannedEvent    // what comes next, soonest first
 	Dir      *sla.Directory        // names of the people and places in it
 	Now      model.Now             // when it was read
+}
+
+// Link is an action that another one is linked to, or that is linked to it.
+type Link struct {
+	ID     model.ActionID
+	Ref    string
+	Status model.Status
 }
 
 // Story reads an action's story under one snapshot; model.ErrNotFound when
@@ -228,6 +236,11 @@ func (y *Story) read(ctx context.Context, tx bun.Tx, o StoryOptions) error {
 	err = tx.NewSelect().Model(&y.Feedback).ExcludeColumn(hidden...).Where("action_id = ?", id).OrderExpr("created_at, id").Scan(ctx)
 	if err != nil {
 		return fmt.Errorf("load its feedback: %w", err)
+	}
+	err = tx.NewRaw("SELECT id, ref, status FROM actions WHERE id = ? OR linked_to = ? ORDER BY created_at, id",
+		deref(y.Action.LinkedTo), id).Scan(ctx, &y.Linked)
+	if err != nil {
+		return fmt.Errorf("load what it is linked to: %w", err)
 	}
 	return nil
 }

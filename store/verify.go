@@ -37,6 +37,8 @@ func checks() []check {
 			WHERE f.decision = 'created' AND (a.id IS NULL OR a.id <> f.action_id)`},
 		{"I1", "action made of feedback that was not decided so", `SELECT a.id::text FROM actions a JOIN feedback f ON f.id = a.feedback_id
 			WHERE f.decision IS DISTINCT FROM 'created' OR f.action_id <> a.id`},
+		{"I1", "feedback says merged, but its action's story does not", `SELECT f.id::text FROM feedback f WHERE f.decision = 'merged' AND NOT EXISTS (
+			SELECT 1 FROM action_logs l WHERE l.action_id = f.action_id AND l.log_type = 'merged' AND l.metadata->>'feedback' = f.id::text)`},
 		{"I1", "decision without a reason", `SELECT id::text FROM feedback WHERE decision IS NOT NULL AND reason = ''`},
 		{"I2", "next deadline event is late", `SELECT id::text FROM actions WHERE next_at < ?1`},
 		{"I2", "job not armed for too long", `SELECT id::text FROM actions WHERE next_at IS NOT NULL AND armed_gen < gen AND arm_after < ?0`},

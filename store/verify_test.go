@@ -50,6 +50,8 @@ func breaches() []breach {
 			`UPDATE actions SET feedback_id = NULL WHERE id = ?0`}},
 		{"I1", "action made of feedback that was not decided so", []string{
 			`UPDATE actions SET feedback_id = (SELECT id FROM feedback WHERE decision = 'ignored') WHERE id = ?0`}},
+		{"I1", "feedback says merged, but its action's story does not", []string{
+			`UPDATE feedback SET decision = 'merged', action_id = ?0 WHERE decision = 'ignored'`}},
 		{"I1", "decision without a reason", []string{
 			`UPDATE feedback SET reason = '' WHERE decision = 'ignored'`}},
 		{"I2", "next deadline event is late", []string{

@@ -23,6 +23,7 @@ type actionPage struct {
 	Events      []eventLine
 	Messages    []messageLine
 	Feedback    []feedbackLine
+	Linked      []store.Link
 	Shadow      bool
 	HoldReason  string
 }
@@ -102,7 +103,7 @@ func (s *server) actionPage(y *store.Story) actionPage {
 	a, r := &y.Action, newReader(y.Now, y.Dir)
 	p := actionPage{
 		frame: newFrame(a.Ref, y.Now), row: r.row(a), Description: a.Description, Facts: r.facts(a),
-		Shadow: a.Shadow, HoldReason: a.HoldReason,
+		Shadow: a.Shadow, HoldReason: a.HoldReason, Linked: y.Linked,
 	}
 	for i, e := range y.Upcoming {
 		u := upcoming{Name: eventName(e.Kind, e.Stage), At: r.moment(e.At, a.HospitalID)}

@@ -29,6 +29,7 @@ type result struct {
 	message  model.MessageID
 	feedback int // how many a creation task carried
 	created  int // how many of them became actions
+	merged   int // how many joined one
 	late     time.Duration
 }
 
@@ -61,8 +62,11 @@ func (w *Worker) create(ctx context.Context, t *asynq.Task) (result, error) {
 			continue
 		}
 		r.outcome, r.changed = "decided", true
-		if d.Decision == model.DecisionCreated {
+		switch d.Decision {
+		case model.DecisionCreated:
 			r.created++
+		case model.DecisionMerged:
+			r.merged++
 		}
 	}
 	return r, err
@@ -169,7 +173,7 @@ func (w *Worker) write(ctx context.Context, t *asynq.Task, a answer) {
 		e.Stringer("message", a.message)
 	}
 	if a.feedback > 0 {
-		e.Int("feedback", a.feedback).Int("created", a.created)
+		e.Int("feedback", a.feedback).Int("created", a.created).Int("merged", a.merged)
 	}
 	if a.late > 0 {
 		e.Int64("late_ms", a.late.Milliseconds())

@@ -38,6 +38,7 @@ type tally struct {
 	Now         time.Time `bun:"-"` // domain time
 	Feedback    int
 	Ignored     int
+	Merged      int // into an action that tells of the same matter
 	Quarantined int
 	Actions     int
 	Open        int // live
@@ -102,7 +103,7 @@ func (b *book) read(ctx context.Context) (page, error) {
 }
 
 const tallyQuery = `SELECT f.*, a.*, m.*, e.* FROM
-	(SELECT count(*) AS feedback, count(*) FILTER (WHERE decision = 'ignored') AS ignored,
+	(SELECT count(*) AS feedback, count(*) FILTER (WHERE decision = 'ignored') AS ignored, count(*) FILTER (WHERE decision = 'merged') AS merged,
 		count(*) FILTER (WHERE decision = 'quarantined') AS quarantined FROM feedback) f,
 	(SELECT count(*) AS actions, count(*) FILTER (WHERE status = 'closed') AS closed, count(*) FILTER (WHERE live) AS open,
 		count(*) FILTER (WHERE live AND is_overdue) AS overdue, count(*) FILTER (WHERE live AND escalation_level > 0) AS escalated

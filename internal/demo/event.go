@@ -15,6 +15,7 @@ const (
 	kindIgnored    kind = "ignored"
 	kindCreated    kind = "created"
 	kindAssigned   kind = "assigned"
+	kindMerged     kind = "merged"
 	kindReminder   kind = "reminder"
 	kindAckMissed  kind = "ack_missed"
 	kindOverdue    kind = "overdue"
@@ -40,7 +41,7 @@ type event struct {
 	Done   string    // what a deadline event did: told, silent, superseded, untargeted
 	To     []string  // codes of who is told, or assigned to
 	By     string    // code of who made the move; empty: the program
-	Source string    // source system of what was ignored
+	Source string    // source system of what was ignored or merged
 	Reason string    // why it was ignored or created, as a code
 
 	action *action // nil: ignored
@@ -75,6 +76,8 @@ func (b *book) event(l *model.ActionLog, a *action) event {
 		if i := strings.LastIndex(a.rule, " ("); i > 0 {
 			a.rule = a.rule[:i]
 		}
+	case kindMerged:
+		e.Source = text(facts["source_system"])
 	case kindAssigned:
 		e.To = []string{text(facts["assigned_to"])}
 	}

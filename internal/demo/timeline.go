@@ -183,6 +183,8 @@ func (v *timeline) facts(e *event) string {
 		}
 		to := "to " + list(e.To) + ", by rule "
 		return to + `"` + clip(a.rule, max(1, factColumns-utf8.RuneCountInString(to)-2)) + `"`
+	case kindMerged:
+		return "joined by what " + e.Source + " sent of the same patient"
 	case kindAckMissed, kindReminder, kindOverdue, kindEscalation, kindApproval:
 		return told(e)
 	case kindSubmitted:
@@ -276,6 +278,7 @@ func (v *timeline) end(s summary) error {
 		row(plain, "quarantined", s.Quarantined, "")
 	}
 	row(plain, "ignored", s.Ignored, "not bad, praise, or history")
+	row(plain, "merged", s.Merged, "into an action of the same patient")
 	row(bold, "actions", s.Actions, fmt.Sprintf("%d still open, of which %d overdue, %d escalated", s.Open, s.Overdue, s.Escalated))
 	row(yellow, "not started", s.AckMissed, "in time")
 	row(yellow, "reminders", s.Reminders, "")

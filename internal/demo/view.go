@@ -58,6 +58,7 @@ func (s *stream) show(p page) error {
 type totals struct {
 	Feedback    int        `json:"feedback"`
 	Ignored     int        `json:"ignored"`
+	Merged      int        `json:"merged"`
 	Quarantined int        `json:"quarantined"`
 	Sent        int        `json:"sent"`
 	Duplicates  int        `json:"duplicates"`
@@ -91,7 +92,7 @@ type lateTotals struct {
 
 func (s *stream) end(sum summary) error {
 	t := totals{
-		Feedback: sum.Feedback, Ignored: sum.Ignored, Quarantined: sum.Quarantined, Sent: sum.Sent, Duplicates: sum.Duplicates,
+		Feedback: sum.Feedback, Ignored: sum.Ignored, Merged: sum.Merged, Quarantined: sum.Quarantined, Sent: sum.Sent, Duplicates: sum.Duplicates,
 		Changed: sum.Changed, Refused: sum.Refused, Lost: sum.Lost, Actions: sum.Actions, AckMissed: sum.AckMissed, Reminders: sum.Reminders,
 		Overdue: sum.Overdues, Escalations: sum.Escalations, ByLevel: levels{sum.Stage1, sum.Stage2, sum.Stage3},
 		Messages: sum.Messages, Closed: sum.Closed, Violations: sum.Violations,

@@ -45,6 +45,7 @@ func story() page {
 		at(a, "08:00:00", event{Kind: kindCreated, Reason: "always"}),
 		at(a, "08:00:00", event{Kind: kindAssigned, To: []string{"ruh-omar"}}),
 		at(nil, "08:01:00", event{Kind: kindIgnored, Source: "qualtra", Reason: "praise"}),
+		at(a, "08:30:00", event{Kind: kindMerged, Source: "callcentre"}),
 		at(a, "08:46:00", event{Kind: kindAckMissed, Stage: 1, Done: "told", To: []string{"ruh-salmaz"}, LateS: late(0)}),
 		at(a, "09:05:00", event{Kind: kindReminder, Stage: 1, Done: "told", To: []string{"ruh-omar"}, LateS: late(300), late: 500 * time.Millisecond}),
 		at(a, "10:00:00", event{Kind: kindOverdue, Done: "told", To: []string{"ruh-omar", "ruh-salmaz"}, LateS: late(0)}),
@@ -60,7 +61,7 @@ func story() page {
 		at(a, "13:21:00", event{Kind: kindClosed, By: "ruh-omar"}),
 	}
 	return page{Events: events, Tally: tally{
-		Now: march("1 13:25:00"), Feedback: 344, Ignored: 163, Actions: 181, Open: 130, Overdue: 90, Escalated: 80, Closed: 51, Messages: 1234,
+		Now: march("1 13:25:00"), Feedback: 344, Ignored: 150, Merged: 13, Actions: 181, Open: 130, Overdue: 90, Escalated: 80, Closed: 51, Messages: 1234,
 		AckMissed: 87, Reminders: 110, Overdues: 93, Stage1: 92, Stage2: 53, Stage3: 20, Escalations: 165,
 	}}
 }

@@ -169,3 +169,39 @@ func TestTheQuarantineTellsWhatToMap(t *testing.T) {
 	}
 	assert.Equal(t, "2 looked at: 0 requeued, 2 still quarantined, 0 failed\n  2  unmapped:hospital\n", c.px("feedback", "replay"))
 }
+
+// TestSignalsOfOnePatient: what the sources say of one patient becomes one
+// action, and what joined wrongly is taken out again.
+func TestSignalsOfOnePatient(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, testenv.DatabaseURL(t), testenv.RedisURL(t))
+	key := c.furnish(directory(1, "", "log"), policy(hours{target: 48, reminder: 4, gap: 2}))
+	ps := c.start("producer", "worker")
+	send := func(id string, e map[string]any) {
+		t.Helper()
+		e = complaint(id, model.SeverityMedium, e)
+		e["subject"] = "MRN-4711"
+		a := post(t, ps[0], key, toJSON(t, e))
+		require.Equal(t, http.StatusAccepted, a.code, a.body)
+		c.decided(id)
+	}
+	send("1", map[string]any{})
+	send("2", map[string]any{"source_type": "rounds", "severity": "high"})
+	l := c.ledger()
+	require.Len(t, l.actions, 1)
+	var first model.Action
+	for _, a := range l.actions {
+		first = a
+	}
+	assert.Equal(t, model.SeverityHigh, first.Severity)
+	assert.Contains(t, c.px("feedback", "show", "2", "--source", "desk"), "merged: same_subject")
+	r := c.command(nil, "feedback", "unmerge", "1", "--source", "desk", "--as", "adam", "--reason", "another patient")
+	assert.Equal(t, 1, r.code)
+	assert.Contains(t, r.err, "not merged into an action")
+	out := c.px("feedback", "unmerge", "2", "--source", "desk", "--as", "adam", "--reason", "another patient")
+	assert.Contains(t, out, "taken out of "+first.Ref+"; it is TST-26-")
+	assert.Contains(t, c.px("action", "show", first.Ref), "linked: TST-26-")
+	assert.Contains(t, c.px("action", "show", first.Ref), ": “another patient”")
+	require.Len(t, c.ledger().actions, 2)
+	c.holds()
+}

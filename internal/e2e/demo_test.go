@@ -70,6 +70,7 @@ func checkDemo(t *testing.T, stream []string) {
 		Summary struct {
 			Feedback   int            `json:"feedback"`
 			Ignored    int            `json:"ignored"`
+			Merged     int            `json:"merged"`
 			Lost       int            `json:"lost"`
 			Actions    int            `json:"actions"`
 			Reminders  int            `json:"reminders"`
@@ -84,7 +85,7 @@ func checkDemo(t *testing.T, stream []string) {
 	require.NoError(t, json.Unmarshal([]byte(summary), &end), summary)
 	s := end.Summary
 	for name, n := range map[string]int{
-		"feedback": s.Feedback, "ignored": s.Ignored, "actions": s.Actions, "reminders": s.Reminders, "overdue": s.Overdue,
+		"feedback": s.Feedback, "ignored": s.Ignored, "merged": s.Merged, "actions": s.Actions, "reminders": s.Reminders, "overdue": s.Overdue,
 		"level 1": s.ByLevel["1"], "level 2": s.ByLevel["2"], "level 3": s.ByLevel["3"], "messages": s.Messages, "closed": s.Closed,
 	} {
 		assert.Positive(t, n, "%s: %s", name, summary)
@@ -92,9 +93,9 @@ func checkDemo(t *testing.T, stream []string) {
 	require.NotNil(t, s.Violations, summary)
 	assert.Zero(t, *s.Violations, summary)
 	assert.Zero(t, s.Lost, summary)
-	assert.Equal(t, s.Feedback, s.Ignored+s.Actions, "each feedback has its decision: %s", summary)
-	assert.Equal(t, []int{s.Actions, s.Ignored, s.Reminders, s.Overdue},
-		[]int{told["created"], told["ignored"], told["reminder"], told["overdue"]}, "the events add up to the summary")
+	assert.Equal(t, s.Feedback, s.Ignored+s.Merged+s.Actions, "each feedback has its decision: %s", summary)
+	assert.Equal(t, []int{s.Actions, s.Ignored, s.Merged, s.Reminders, s.Overdue},
+		[]int{told["created"], told["ignored"], told["merged"], told["reminder"], told["overdue"]}, "the events add up to the summary")
 	t.Log(summary)
 }
 

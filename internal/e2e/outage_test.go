@@ -75,11 +75,11 @@ func (c *cluster) becomes(p *process, code int, status string) {
 	})
 }
 
-// decided waits until a feedback of source system desk has become an action.
+// decided waits until a feedback of source system desk has become an action, or joined one.
 func (c *cluster) decided(eventID string) {
 	c.t.Helper()
 	until(c.t, 30*time.Second, eventID+" is decided", func() (bool, string) {
-		n := c.count("SELECT count(*) FROM feedback WHERE event_id = ? AND decision = 'created'", eventID)
+		n := c.count("SELECT count(*) FROM feedback WHERE event_id = ? AND decision IN ('created', 'merged')", eventID)
 		return n == 1, "not yet"
 	})
 }

@@ -1,0 +1,171 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/uptrace/bun"
+
+	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/sla"
+	"github.com/pxactions/px/tasks"
+)
+
+// lockSubjects takes the locks of the subjects of feedback to be decided, in
+// their order, until the transaction ends: two signals of one patient that are
+// decided at once must not both find that there is no action yet. With lockFree
+// it returns the subjects that somebody else has.
+func lockSubjects(ctx context.Context, tx bun.Tx, rows []model.Feedback, lock string) (busy map[string]bool, err error) {
+	var keys []string
+	for i := range rows {
+		if k := rows[i].SubjectKey; k != "" {
+			keys = append(keys, k)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	take := "pg_advisory_xact_lock(lock) IS NULL" // it waits and returns nothing
+	if lock == lockFree {
+		take = "NOT pg_try_advisory_xact_lock(lock)"
+	}
+	var held []struct {
+		Key  string
+		Held bool
+	}
+	err = tx.NewRaw(`SELECT key, ? AS held FROM (
+			SELECT key, hashtextextended(key, 0) AS lock FROM unnest(ARRAY[?]::text[]) AS key ORDER BY 2 OFFSET 0
+		) AS subjects`, bun.Safe(take), bun.List(keys)).Scan(ctx, &held)
+	if err != nil {
+		return nil, fmt.Errorf("lock subjects: %w", err)
+	}
+	busy = map[string]bool{}
+	for _, h := range held {
+		busy[h.Key] = h.Held && lock == lockFree
+	}
+	return busy, nil
+}
+
+// kinOf loads the live actions of subjects, in the order of their receipt. busy
+// are the subjects with one that somebody else is at.
+func (s *Store) kinOf(ctx context.Context, tx bun.Tx, st txState, rows []model.Feedback, lock string) (kin map[string][]sla.Case, busy map[string]bool, err error) {
+	var keys []string
+	for i := range rows {
+		if k := rows[i].SubjectKey; k != "" {
+			keys = append(keys, k)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil, nil
+	}
+	var live []struct {
+		ID         model.ActionID
+		SubjectKey string
+	}
+	err = tx.NewRaw(`SELECT id, subject_key FROM actions WHERE subject_key IN (?) AND subject_key <> ''
+		AND status NOT IN ('closed', 'cancelled') ORDER BY received_at, id`, bun.List(keys)).Scan(ctx, &live)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for actions of the same subject: %w", err)
+	}
+	if len(live) == 0 {
+		return nil, nil, nil
+	}
+	ids := make([]model.ActionID, len(live))
+	for i, a := range live {
+		ids[i] = a.ID
+	}
+	cases, err := s.loadCases(ctx, tx, st, ids, lock)
+	if err != nil {
+		return nil, nil, err
+	}
+	kin, busy = map[string][]sla.Case{}, map[string]bool{}
+	for _, a := range live {
+		if c := cases[a.ID]; c != nil {
+			kin[a.SubjectKey] = append(kin[a.SubjectKey], *c)
+		} else {
+			busy[a.SubjectKey] = true
+		}
+	}
+	return kin, busy, nil
+}
+
+// bySubject splits feedback so that no round has two of one subject: the second
+// is to find the action that the first became.
+func bySubject(rows []model.Feedback) [][]model.Feedback {
+	var out [][]model.Feedback
+	seen := map[string]int{}
+	for _, f := range rows {
+		n := 0
+		if f.SubjectKey != "" {
+			n = seen[f.SubjectKey]
+			seen[f.SubjectKey]++
+		}
+		if n == len(out) {
+			out = append(out, nil)
+		}
+		out[n] = append(out[n], f)
+	}
+	return out
+}
+
+// Unmerged is a feedback that has become an action of its own.
+type Unmerged struct {
+	Action model.Action // of its own
+	From   model.Action // what it had joined
+	Taken  []Taken      // what was due of both
+}
+
+// Unmerge takes a feedback out of the action that it had joined and makes it an
+// action of its own, by the active policy, linked to that one while that lives.
+// Both stories say so. Errors: model.ErrNotFound, model.ErrConflict when it has not joined one,
+// model.FieldErrors when the active policy would make no action of it.
+func (s *Store) Unmerge(ctx context.Context, id model.FeedbackID, m sla.MoveRequest) (Unmerged, tasks.Effects, error) {
+	var done Unmerged
+	var effects tasks.Effects
+	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx, st txState) error {
+		var f model.Feedback
+		if err := tx.NewSelect().Model(&f).Where("id = ?", id).For("UPDATE").Scan(ctx); err != nil {
+			return fmt.Errorf("load feedback: %w", err)
+		}
+		if f.Decision != model.DecisionMerged {
+			return fmt.Errorf("%w: it was not merged into an action", model.ErrConflict)
+		}
+		from := *f.ActionID
+		if _, err := lockSubjects(ctx, tx, []model.Feedback{f}, lockAll); err != nil {
+			return err
+		}
+		cases, err := s.loadCases(ctx, tx, st, []model.ActionID{from}, lockAll)
+		if err != nil {
+			return err
+		}
+		loads, err := readLoads(ctx, tx, st)
+		if err != nil {
+			return err
+		}
+		c, w := cases[from], &writer{st: st, grace: s.grace}
+		r := decide(&f, st, loads, w, *c)
+		if f.Decision != model.DecisionCreated {
+			var faults model.FieldErrors
+			faults.Add("feedback", "not_negative", fmt.Sprintf("cannot be an action of its own: the active policy says %s, %s", f.Decision, f.Reason))
+			return faults
+		}
+		if err := nameActions(ctx, tx, w); err != nil {
+			return err
+		}
+		out := sla.Part(*c, &f, w.created[0].Ref, m, w.nowFor(&c.Action))
+		w.add(out, c.Action.Gen)
+		if err := w.write(ctx, tx); err != nil {
+			return err
+		}
+		done = Unmerged{Action: w.created[0], From: out.Action, Taken: append(r.Taken, w.taken(out)...)}
+		effects = w.effects()
+		return writeDecisions(ctx, tx, []model.Feedback{f})
+	})
+	if err != nil {
+		return done, effects, fmt.Errorf("unmerge feedback %s: %w", id, err)
+	}
+	return done, effects, nil
+}
