@@ -184,7 +184,7 @@ func (v *timeline) facts(e *event) string {
 		to := "to " + list(e.To) + ", by rule "
 		return to + `"` + clip(a.rule, max(1, factColumns-utf8.RuneCountInString(to)-2)) + `"`
 	case kindMerged:
-		return "joined by what " + e.Source + " sent of the same patient"
+		return "joined by what " + e.Source + " sent"
 	case kindAckMissed, kindReminder, kindOverdue, kindEscalation, kindApproval:
 		return told(e)
 	case kindSubmitted:

@@ -128,8 +128,8 @@ func TestTimelineKeepsTheOrder(t *testing.T) {
 	v := newTimeline(&out, testClock(), false)
 	p := story()
 	first, second := p, p
-	first.Events, second.Events = p.Events[:6], p.Events[6:7]
-	second.Events[0].Ran, first.Events[5].Ran = first.Events[5].Ran-200*time.Millisecond, second.Events[0].Ran
+	first.Events, second.Events = p.Events[:8], p.Events[8:9]
+	second.Events[0].Ran, first.Events[7].Ran = first.Events[7].Ran-200*time.Millisecond, second.Events[0].Ran
 	first.Tally.Now = march("1 10:01:00")
 	require.NoError(t, v.show(first))
 	require.NotContains(t, out.String(), "overdue  ", "an earlier one may still come")
