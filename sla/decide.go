@@ -22,6 +22,7 @@ type Decision struct {
 	Outcome *Outcome // what to write; created and merged only
 	Route   Route    // how the action found its owner; created only
 	NoOwner bool     // created, and there is nobody to own it
+	Raise   *Raise   // what made it graver; nil: nothing
 
 	Would *Verdict // of history only: the decision it would have had
 }
@@ -44,17 +45,14 @@ func (r *Rules) Decide(f *model.Feedback, loads Loads, now time.Time, ref string
 	if fault := r.faultOf(f); fault != "" {
 		return Decision{Decision: model.DecisionQuarantined, Reason: fault}
 	}
-	v := r.judge(f)
-	d := Decision{Decision: v.decision, Reason: v.reason}
-	if v.decision == model.DecisionCreated {
-		d.Severity = severityOf(f.Severity, v.derived, f.Category)
-	}
+	u := r.rule(f)
+	d := Decision{Decision: u.decision, Reason: u.reason, Severity: u.severity, Raise: u.raise}
 	switch {
-	case v.decision == model.DecisionQuarantined:
+	case u.decision == model.DecisionQuarantined:
 	case f.Mode == model.ModeHistory:
 		would := &Verdict{Decision: d.Decision, Reason: d.Reason, Severity: d.Severity}
 		return Decision{Decision: model.DecisionIgnored, Reason: ReasonHistory, Would: would}
-	case v.decision == model.DecisionCreated:
+	case u.decision == model.DecisionCreated:
 		r.open(&d, f, loads, now, ref, kin)
 	}
 	return d
@@ -196,6 +194,7 @@ func (o *Outcome) explain(d *Decision, dir *Directory) {
 		if rule := d.Route.Rule; rule != nil {
 			facts["routing_rule"] = fmt.Sprintf("%s (%s)", rule.Name, rule.ID)
 		}
+		d.Raise.note(facts)
 		d.Route.note(facts, dir)
 		return
 	}

@@ -34,6 +34,8 @@ sla: [{ name: all, high_hours: 5, stages: { high: [{ after_hours: 1 }, { after_h
 		{"the second of a name", strings.Replace(before, "{ name: a }]", "{ name: a, priority: 2 }]", 1), `routing "a (2)" changed: priority="">"2"`},
 		{"what has no name", strings.Replace(before, "kpi: []", "kpi: [{ at_least: 9, severity: low }]", 1),
 			`triggers "source_type kpi" changed: kpi="[]">"", kpi[0].at_least="">"9", kpi[0].severity="">"low"`},
+		{"raises", strings.Replace(before, "kpi: []", "kpi: [], raise: [{ keywords: [fell, 'abus*'], severity: high }]", 1),
+			`triggers "source_type kpi" changed: raise[0].keywords="">"[fell, abus*]", raise[0].severity="">"high"`},
 		{"a holiday with a name and one without", strings.NewReplacer("01-01", "01-02", "05-01", "05-02").Replace(before),
 			`calendars "o" changed: holidays[1].date="2026-05-01">"2026-05-02", holidays[New Year].date="01-01">"01-02"`},
 		{"windows", strings.Replace(before, "08:00-16:00", `["08:00-12:00", "13:00-17:00"]`, 1),

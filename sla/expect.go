@@ -36,6 +36,8 @@ type FeedbackSpec struct {
 	Kind          model.FeedbackKind `yaml:"kind,omitzero"`
 	Category      model.Category     `yaml:"category,omitzero"`
 	Severity      model.Severity     `yaml:"severity,omitzero"`
+	Title         string             `yaml:"title,omitzero"`
+	Text          string             `yaml:"text,omitzero"`
 	Score         *ScoreValue        `yaml:"score,omitzero"`
 	Sentiment     *float64           `yaml:"sentiment,omitzero"`
 	KPI           *KPIValue          `yaml:"kpi,omitzero"`
@@ -162,6 +164,7 @@ func (x *Expectations) Failures(r *Rules) (failures []string, passed int) {
 func (s *FeedbackSpec) row(dir *Directory) (model.Feedback, error) {
 	f := model.Feedback{
 		SourceSystem: s.SourceSystem, SourceType: s.SourceType, Kind: s.Kind, Category: s.Category, Severity: s.Severity,
+		Title: s.Title, Text: s.Text,
 		Sentiment: s.Sentiment, Mode: model.ModeLive, ReceivedAt: s.ReceivedAt.UTC(),
 	}
 	h, ok := dir.ResolveHospital(s.SourceSystem, s.Hospital)

@@ -12,7 +12,10 @@ import (
 )
 
 // sampleRules is the sample policy among the sample people.
-func sampleRules(t *testing.T) *sla.Rules {
+func sampleRules(t *testing.T) *sla.Rules { return compiled(t, string(samples.Policy)) }
+
+// compiled is a policy among the sample people.
+func compiled(t *testing.T, src string) *sla.Rules {
 	t.Helper()
 	doc, err := sla.ParseDirectory(samples.Directory)
 	if err != nil {
@@ -22,7 +25,7 @@ func sampleRules(t *testing.T) *sla.Rules {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := sla.ParsePolicy(samples.Policy)
+	p, err := sla.ParsePolicy([]byte(src))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,6 +77,29 @@ func TestWhatIsNotAsExpectedIsTold(t *testing.T) {
 				t.Errorf("got  %s\nwant c: %s", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestExpectationsOfWords(t *testing.T) {
+	t.Parallel()
+	src := strings.Replace(string(samples.Policy), "triggers:", "triggers:\n  - { name: Grave, hospital: RUH, raise: [{ keywords: fell, severity: critical, negative: true }] }", 1)
+	rules := compiled(t, src)
+	x, err := sla.ParseExpectations([]byte(`cases:
+  - name: in the text
+    feedback: { source_type: survey, hospital: RUH, survey: INPATIENT-2026, score: { value: 5 }, text: He fell., received_at: 2026-04-05T09:00:00+03:00 }
+    expect: { decision: created, reason: raised, severity: critical }
+  - name: in the title
+    feedback: { source_type: complaint, hospital: RUH, title: He fell, received_at: 2026-04-05T09:00:00+03:00 }
+    expect: { reason: complaint, severity: critical }
+  - name: nowhere
+    feedback: { source_type: complaint, hospital: RUH, title: No fellow, received_at: 2026-04-05T09:00:00+03:00 }
+    expect: { severity: critical }`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	failures, passed := x.Failures(rules)
+	if got := strings.Join(failures, "\n"); got != "nowhere: severity is medium, want critical" || passed != 2 {
+		t.Errorf("%d passed, got %s", passed, got)
 	}
 }
 

@@ -37,7 +37,8 @@ type TriggerFinding struct {
 	Sent     model.Severity `json:"sent_severity,omitempty"`
 	Category model.Category `json:"category,omitempty"`
 	Severity model.Severity `json:"severity,omitempty"`          // what an action gets; empty: none is made
-	Raised   bool           `json:"raised_for_safety,omitempty"` // the category made it more severe
+	Raised   bool           `json:"raised_for_safety,omitempty"` // that it is about safety made it more severe
+	Raise    *Raise         `json:"raise,omitempty"`             // by the policy; nil: none
 }
 
 // Scale is how a score is read: as sent, completed by what is known of its
@@ -67,21 +68,31 @@ type Band struct {
 // ExplainTrigger judges a feedback again and says what led to the verdict. The
 // scales of surveys are those of the directory now.
 func (r *Rules) ExplainTrigger(f *model.Feedback) TriggerFinding {
+	return r.explainTrigger(f, func(u *ruling) { r.raise(f, u) })
+}
+
+// ExplainRecordedTrigger is ExplainTrigger with the raise that was recorded when
+// an action was made of the feedback (nil: none), whatever its words say by now:
+// they may have been erased.
+func (r *Rules) ExplainRecordedTrigger(f *model.Feedback, recorded *Raise) TriggerFinding {
+	return r.explainTrigger(f, func(u *ruling) { u.apply(recorded, f) })
+}
+
+func (r *Rules) explainTrigger(f *model.Feedback, raise func(*ruling)) TriggerFinding {
 	t := TriggerFinding{Kind: f.Kind, Sent: f.Severity, Category: f.Category, Measure: MeasureSource}
 	if fault := r.faultOf(f); fault != "" {
 		t.Decision, t.Reason = model.DecisionQuarantined, fault
 		return t
 	}
-	v := r.judge(f)
-	t.Decision, t.Reason, t.Derived = v.decision, v.reason, v.derived
+	u := r.unraised(f)
+	t.Decision, t.Reason, t.Derived = u.decision, u.reason, u.derived
 	r.measure(f, &t)
-	switch v.decision {
-	case model.DecisionQuarantined:
+	if u.decision == model.DecisionQuarantined {
 		t.Band = nil
-	case model.DecisionCreated:
-		t.Severity = severityOf(f.Severity, v.derived, f.Category)
-		t.Raised = t.Severity != severityOf(f.Severity, v.derived, "")
 	}
+	raise(&u)
+	t.Decision, t.Reason, t.Severity, t.Raise = u.decision, u.reason, u.severity, u.raise
+	t.Raised = t.Severity != "" && severityOf(f.Severity, u.derived, f.Category) != severityOf(f.Severity, u.derived, "")
 	return t
 }
 

@@ -26,6 +26,9 @@ type Longest struct {
 // Lint looks a compiled policy through, as of an instant.
 func (r *Rules) Lint(p *Policy, now time.Time) Lint {
 	l := linter{rules: r, now: now}
+	for i := range p.Triggers {
+		l.raises(fmt.Sprintf("triggers[%d].raise", i), p.Triggers[i].Raise)
+	}
 	l.shadowed(p)
 	l.fallbacks()
 	l.ladders()
@@ -44,6 +47,40 @@ type linter struct {
 	Lint
 	rules *Rules
 	now   time.Time
+}
+
+// raises finds entries of a list of raises that never do anything.
+func (l *linter) raises(at string, specs []RaiseSpec) {
+	for i := range specs {
+		here, r := fmt.Sprintf("%s[%d]", at, i), &specs[i]
+		switch {
+		case r.Negative:
+		case r.Severity == model.SeverityLow:
+			l.warn(here, "never", "raises nothing: everything is at least low")
+			continue
+		case r.Category == model.CategoryPatientSafety && r.Severity.Rank() <= model.SeverityHigh.Rank():
+			l.warn(here, "never", "raises nothing: what is about patient safety is at least high")
+			continue
+		}
+		for j := range specs { // of two alike the later one is named
+			if o := &specs[j]; j != i && o.covers(r) && (j < i || !r.covers(o)) {
+				l.warn(here, "never", "does nothing: raise[%d] does as much wherever this one fits", j)
+				break
+			}
+		}
+	}
+}
+
+// covers reports whether a raise fits whatever another fits, and does as much.
+func (s *RaiseSpec) covers(o *RaiseSpec) bool {
+	if s.Severity.Rank() < o.Severity.Rank() || o.Negative && !s.Negative || s.Category != "" && s.Category != o.Category {
+		return false
+	}
+	if len(s.Keywords) == 0 || len(o.Keywords) == 0 {
+		return len(s.Keywords) == 0
+	}
+	words := newKeywords([][]string{s.Keywords})
+	return !slices.ContainsFunc(o.Keywords, func(k string) bool { return !words.cover(k) })
 }
 
 func (l *linter) warn(at, code, want string, args ...any) {

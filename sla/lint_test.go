@@ -15,6 +15,7 @@ func TestLint(t *testing.T) {
 	t.Parallel()
 	const office = "calendars: [{name: office, timezone: UTC, weekly: {mon-fri: 08:00-16:00}}]\n"
 	const global = "\nsla: [{name: all}]"
+	const raising = "triggers:\n- raise:\n"
 	tests := []struct {
 		name, policy, want string // want: the field and words of the one warning; empty: none
 	}{
@@ -31,6 +32,16 @@ func TestLint(t *testing.T) {
 		{"a stage for a role of nobody", "sla:\n- name: all\n  stages: {low: [{after_hours: 1, tell: ['role:Nurse']}]}", "sla[0].stages.low[0].tell[0]: line 3: nobody has the role \"Nurse\""},
 		{"special days on a weekend", "calendars:\n- name: office\n  timezone: UTC\n  weekly: {mon-fri: 08:00-16:00}\n  special_days: [{from: 2026-03-02, to: 2026-03-29, open: 10:00-12:00}]" + global, "calendars[0].special_days[0]: line 5: opens sat, sun, closed in other weeks"},
 		{"special days on workdays alone", "calendars:\n- name: office\n  timezone: UTC\n  weekly: {mon-fri: 08:00-16:00}\n  special_days: [{from: 2026-03-02, to: 2026-03-29, days: mon-fri, open: 10:00-12:00}]" + global, ""},
+		{"a raise to low", raising + "  - {category: other, severity: low}" + global, "triggers[0].raise[0]: line 3: raises nothing: everything is at least low"},
+		{"a raise to low that turns", raising + "  - {category: other, severity: low, negative: true}" + global, ""},
+		{"a raise of safety to high", raising + "  - {category: patient_safety, keywords: fell, severity: high}" + global, "triggers[0].raise[0]: line 3: raises nothing: what is about patient safety"},
+		{"a raise of safety to critical", raising + "  - {category: patient_safety, severity: critical}" + global, ""},
+		{"a raise behind a wider one", raising + "  - {category: other, severity: high}\n  - {category: other, keywords: fell, severity: high}" + global, "triggers[0].raise[1]: line 4: does nothing: raise[0]"},
+		{"a raise before a wider one", raising + "  - {keywords: [abuse, 'he fell', 'Abused*'], severity: medium}\n  - {keywords: ['abus*', he fell], severity: high}" + global, "triggers[0].raise[0]: line 3: does nothing: raise[1]"},
+		{"two raises alike", raising + "  - {keywords: fell, severity: high}\n  - {keywords: Fell, severity: high}" + global, "triggers[0].raise[1]: line 4: does nothing: raise[0]"},
+		{"a wider raise that is milder", raising + "  - {keywords: 'abus*', severity: medium}\n  - {keywords: abuse, severity: high}" + global, ""},
+		{"a wider raise that does not turn", raising + "  - {keywords: 'abus*', severity: high}\n  - {keywords: abuse, severity: high, negative: true}" + global, ""},
+		{"a narrower word", raising + "  - {keywords: abuse, severity: high}\n  - {keywords: 'abuse*', severity: high}" + global, "triggers[0].raise[0]: line 3: does nothing: raise[1]"},
 		{"a target that takes long", office + "sla:\n- {name: all, calendar: office, clock: {low: elapsed}}", "sla[0]: line 3: medium: 3d of open time takes up to 13d, more than twice as long"},
 	}
 	for _, tt := range tests {

@@ -81,8 +81,8 @@ const (
 )
 
 // TriggerSpec says, for feedback of one scope, what is negative and how bad. A
-// blank condition fits all. For each of complaints, score, nps, sentiment and
-// kpi the most specific trigger that has it decides: one for a survey before
+// blank condition fits all. For each of complaints, score, nps, sentiment, kpi
+// and raise the most specific trigger that has it decides: one for a survey before
 // one for a department, then hospital, then source system, then source type;
 // with none, the built-in rule.
 type TriggerSpec struct {
@@ -98,6 +98,8 @@ type TriggerSpec struct {
 	NPS        []UpTo     `yaml:"nps,omitzero" json:"nps,omitzero"`             // points; above every band: not negative
 	Sentiment  []UpTo     `yaml:"sentiment,omitzero" json:"sentiment,omitzero"` // in [-1, 1]; above every band: not negative
 	KPI        []FromSpec `yaml:"kpi,omitzero" json:"kpi,omitzero"`             // per cent off target; below every band: not negative
+
+	Raise []RaiseSpec `yaml:"raise,omitzero" json:"raise,omitzero"` // all that fit count, the gravest wins; empty: none here
 }
 
 // Complaints says whether complaints become actions. Empty: as the next less
@@ -126,6 +128,15 @@ type UpTo struct {
 type FromSpec struct {
 	AtLeast  float64        `yaml:"at_least" json:"at_least"`
 	Severity model.Severity `yaml:"severity" json:"severity"`
+}
+
+// RaiseSpec makes negative feedback at least as grave as it says. Of Category and
+// Keywords it has one at least; with both, both must fit.
+type RaiseSpec struct {
+	Category model.Category `yaml:"category,omitzero" json:"category,omitzero"`
+	Keywords []string       `yaml:"keywords,omitzero" json:"keywords,omitzero"` // words or phrases, one of which the title or the text has; abus*: a word's beginning
+	Severity model.Severity `yaml:"severity" json:"severity"`
+	Negative bool           `yaml:"negative,omitzero" json:"negative,omitzero"` // it makes feedback negative, too, that would pass; save praise
 }
 
 // RuleSpec is one routing rule. A blank condition fits all; the first fit by

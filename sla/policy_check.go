@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/pxactions/px/model"
 )
@@ -14,6 +15,8 @@ const (
 	maxHours = 10 * 365 * 24
 	maxName  = 200
 	maxRole  = 50
+
+	maxKeyword = 100
 )
 
 // checker collects the faults of a document.
@@ -69,7 +72,7 @@ func (c *checker) trigger(at string, t *TriggerSpec, scopes map[string]string) {
 	oneOf(c, at+".complaints", t.Complaints, []Complaints{ComplaintsAlways, ComplaintsNever})
 	aspects := t.aspects()
 	if len(aspects) == 0 {
-		c.add(at, "required", "says nothing, give at least one of complaints, score, nps, sentiment, kpi")
+		c.add(at, "required", "says nothing, give at least one of complaints, score, nps, sentiment, kpi, raise")
 	}
 	for _, aspect := range aspects {
 		if !aspectFits(aspect, t.SourceType) {
@@ -88,6 +91,9 @@ func (c *checker) trigger(at string, t *TriggerSpec, scopes map[string]string) {
 	c.upTo(at+".nps", t.NPS, 0, 10)
 	c.upTo(at+".sentiment", t.Sentiment, -1, 1)
 	c.from(at+".kpi", t.KPI)
+	for i := range t.Raise {
+		c.raise(fmt.Sprintf("%s.raise[%d]", at, i), &t.Raise[i])
+	}
 }
 
 // aspects lists what a trigger decides, by its keys.
@@ -98,7 +104,7 @@ func (t *TriggerSpec) aspects() []string {
 		has bool
 	}{
 		{"complaints", t.Complaints != ""}, {"score", t.Score != nil}, {"nps", t.NPS != nil},
-		{"sentiment", t.Sentiment != nil}, {"kpi", t.KPI != nil},
+		{"sentiment", t.Sentiment != nil}, {"kpi", t.KPI != nil}, {"raise", t.Raise != nil},
 	} {
 		if a.has {
 			as = append(as, a.key)
@@ -119,6 +125,8 @@ func aspectFits(aspect string, st model.SourceType) bool {
 		return st == model.SourceSocialMedia
 	case "kpi":
 		return st == model.SourceKPI
+	case "raise":
+		return true
 	default: // complaints also come by survey, by phone and in public
 		return st == model.SourceComplaint || st == model.SourceSocialMedia || scored(st)
 	}
@@ -169,6 +177,39 @@ func (c *checker) band(at, key string, edge float64, s model.Severity, seen map[
 	}
 	seen[edge] = true
 	c.severity(at+".severity", s)
+}
+
+func (c *checker) raise(at string, r *RaiseSpec) {
+	oneOf(c, at+".category", r.Category, model.Categories())
+	c.severity(at+".severity", r.Severity)
+	if r.Category == "" && r.Keywords == nil {
+		c.add(at, "required", "must have a category, keywords, or both")
+	}
+	if r.Keywords != nil && len(r.Keywords) == 0 {
+		c.add(at+".keywords", "required", "must have one word or phrase at least, or be left out")
+	}
+	seen := map[string]int{}
+	for i, k := range r.Keywords {
+		here := fmt.Sprintf("%s.keywords[%d]", at, i)
+		text, prefix := foldKeyword(k)
+		last, _ := utf8.DecodeLastRuneInString(text)
+		raw := strings.TrimSuffix(strings.TrimSpace(k), "*")
+		switch {
+		case text == "":
+			c.add(here, "required", "must be a word or a phrase")
+			continue
+		case utf8.RuneCountInString(k) > maxKeyword:
+			c.add(here, "range", "must be at most %d characters", maxKeyword)
+		case strings.Contains(text, "*"), prefix && (!inWord(last) || raw != strings.TrimSpace(raw)):
+			c.add(here, "format", "must have * at its end only, right behind a letter or digit: abus*")
+		}
+		key := fmt.Sprintf("%s %t", text, prefix)
+		if first, twice := seen[key]; twice {
+			c.add(here, "duplicate", "is the same as keywords[%d]: case, accents and vowel signs do not count", first)
+			continue
+		}
+		seen[key] = i
+	}
 }
 
 func (c *checker) rule(at string, r *RuleSpec) {

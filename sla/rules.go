@@ -154,17 +154,22 @@ func (c *compiler) triggers(specs []TriggerSpec) {
 		if s.KPI != nil {
 			t.kpi = append(t.kpi, scoped[[]FromSpec]{at, descending(s.KPI)})
 		}
+		if s.Raise != nil {
+			t.raise = append(t.raise, scoped[raiseRule]{at, newRaiseRule(s.Raise)})
+		}
 	}
 	bySpecificity(t.complaints)
 	bySpecificity(t.score)
 	bySpecificity(t.nps)
 	bySpecificity(t.sentiment)
 	bySpecificity(t.kpi)
+	bySpecificity(t.raise)
 	t.complaints = append(t.complaints, scoped[Complaints]{rule: ComplaintsAlways})
 	t.score = append(t.score, scoped[scoreRule]{rule: (&ScoreSpec{}).rule()})
 	t.nps = append(t.nps, scoped[[]UpTo]{rule: []UpTo{{2, model.SeverityHigh}, {4, model.SeverityMedium}, {6, model.SeverityLow}}})
 	t.sentiment = append(t.sentiment, scoped[[]UpTo]{rule: []UpTo{{-0.6, model.SeverityMedium}}})
 	t.kpi = append(t.kpi, scoped[[]FromSpec]{rule: []FromSpec{{20, model.SeverityHigh}, {10, model.SeverityMedium}, {5, model.SeverityLow}}})
+	t.raise = append(t.raise, scoped[raiseRule]{})
 }
 
 func (s *ScoreSpec) rule() scoreRule {

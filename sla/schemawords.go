@@ -62,6 +62,13 @@ func triggerWords() map[string]string {
 		"TriggerSpec.sentiment":     "Bands from -1 to 1; above all of them: not negative.",
 		"TriggerSpec.kpi":           "Bands of per cent off target, on the bad side; below all of them: not negative.",
 
+		"TriggerSpec.raise": "What makes negative feedback graver; []: nothing here.",
+
+		"RaiseSpec.category": "Only feedback of this category.",
+		"RaiseSpec.keywords": "Only feedback with one of these words or phrases in its title or text; abus*: words that begin so.",
+		"RaiseSpec.severity": "At least this severity.",
+		"RaiseSpec.negative": "true: makes feedback negative that would pass, too, save praise. Left out: false.",
+
 		"ScoreSpec.below": "Negative below this, in per cent of the scale. Left out: 50.",
 		"ScoreSpec.bands": "Severity of a negative score, in per cent; outside all bands: low.",
 		"UpTo.at_most":    "The band's upper end, included.",

@@ -20,6 +20,7 @@ const (
 	ReasonKPINegative       = "kpi_negative"
 	ReasonComplaint         = "complaint" // a complaint, by its source or by its kind
 	ReasonAlways            = "always"    // manual entries and meetings
+	ReasonRaised            = "raised"    // let pass by all of these, and made negative by a raise of the policy
 
 	// Of merged feedback.
 	ReasonSameSubject = "same_subject" // a live action tells of the same matter
@@ -291,6 +292,7 @@ type triggers struct {
 	nps        []scoped[[]UpTo]
 	sentiment  []scoped[[]UpTo]
 	kpi        []scoped[[]FromSpec]
+	raise      []scoped[raiseRule]
 }
 
 type scoreRule struct {
