@@ -202,7 +202,7 @@ func ExplainFeedback(ctx context.Context, s *store.Store, id model.FeedbackID) (
 	x := &explainer{dir: g.Dir}
 	e := &FeedbackExplanation{
 		At: g.Now.Domain.UTC().Truncate(time.Second), Zone: time.UTC.String(),
-		Feedback: x.feedback(&g.Feedback, g.Decided.Rules, ""),
+		Feedback: x.feedback(&g.Feedback, g.Decided.Rules, "", facts(g.Made)),
 	}
 	if g.Feedback.PolicyRevision != nil {
 		policy := policyReason(g.Decided, g.Active)

@@ -26,7 +26,7 @@ func explain(g *store.Grounds) *Explanation {
 	made := madeBy(g.Logs)
 	severity := model.Severity(cmp.Or(made.text("severity"), string(a.Severity)))
 	if g.First != nil {
-		why := x.feedback(g.First, g.Made.Rules, severity)
+		why := x.feedback(g.First, g.Made.Rules, severity, made)
 		e.Feedback = &why
 	}
 	for i := range g.Feedback {
@@ -128,11 +128,17 @@ func madeBy(logs []model.ActionLog) facts {
 }
 
 // feedback judges a feedback again. severity is that of the action that was
-// made of it; empty: none, or not known.
-func (x *explainer) feedback(f *model.Feedback, rules *sla.Rules, severity model.Severity) FeedbackReason {
+// made of it (empty: none, or not known), and made are the facts recorded then:
+// what its words raised is read from these, for the words may be gone.
+func (x *explainer) feedback(f *model.Feedback, rules *sla.Rules, severity model.Severity, made facts) FeedbackReason {
 	r := FeedbackReason{
 		ID: f.ID, System: f.SourceSystem, EventID: f.EventID, Source: f.SourceType, KPI: f.KPIName, ReceivedAt: f.ReceivedAt.UTC(), Mode: f.Mode,
-		Decision: f.Decision, Reason: f.Reason, DecidedAt: f.DecidedAt, Trigger: rules.ExplainTrigger(f),
+		Decision: f.Decision, Reason: f.Reason, DecidedAt: f.DecidedAt,
+	}
+	if f.Decision == model.DecisionCreated {
+		r.Trigger = rules.ExplainRecordedTrigger(f, sla.RaiseOf(model.LogMetadata(made)))
+	} else {
+		r.Trigger = rules.ExplainTrigger(f)
 	}
 	if f.SurveyID != nil {
 		if s := x.dir.Surveys[*f.SurveyID]; s != nil {

@@ -270,6 +270,71 @@ func TestExplainFeedback(t *testing.T) {
 	}
 }
 
+// TestExplainSaysWhatWasRaised from what was recorded, without the words, and
+// the same after these are gone.
+func TestExplainSaysWhatWasRaised(t *testing.T) {
+	t.Parallel()
+	w := scenario.New(t, []byte(`triggers:
+  - name: Grave words
+    raise:
+      - {keywords: ["abus*"], severity: critical}
+      - {category: facility, severity: high}
+      - {category: facility, keywords: dirty, severity: critical}
+      - {keywords: fell, severity: medium, negative: true}`))
+	for _, tt := range []struct {
+		name, text string
+		edit       func(*model.Feedback)
+		decision   model.Decision
+		says       []string
+	}{
+		{"a word", "She was abused", func(*model.Feedback) {}, model.DecisionCreated,
+			[]string{`Its severity was raised from medium to critical by a word of the trigger "Grave words". So its severity is critical.`}},
+		{"a category", "Cold", func(f *model.Feedback) { f.Category = model.CategoryFacility }, model.DecisionCreated,
+			[]string{`Its severity was raised from medium to high by its category, facility, under the trigger "Grave words". So its severity is high.`}},
+		{"both", "dirty", func(f *model.Feedback) { f.Category = model.CategoryFacility }, model.DecisionCreated,
+			[]string{`raised from medium to critical by its category, facility, and a word of the trigger "Grave words".`}},
+		{"what turns a good score", "He fell", func(f *model.Feedback) { f.Score = value(5) }, model.DecisionCreated,
+			[]string{`counts what is below 50 % as negative, and this is not. Yet it counts as negative, and as medium at least, by a word of the trigger "Grave words". So its severity is medium.`}},
+		{"what turns a good score, with a severity sent", "He fell", func(f *model.Feedback) { f.Score, f.Severity = value(5), "high" }, model.DecisionCreated,
+			[]string{`Yet it counts as negative, and as medium at least, by a word of the trigger "Grave words". Its sender called it high; of the two the graver counts. So its severity is high.`}},
+		{"what turns a suggestion", "He fell", func(f *model.Feedback) { f.Score, f.Kind = nil, model.KindSuggestion }, model.DecisionCreated,
+			[]string{`It is not negative. Yet it counts as negative`}},
+		{"what lacks its score", "He fell", func(f *model.Feedback) { f.Score = nil }, model.DecisionCreated,
+			[]string{`It has no score, and nothing else that says whether it is negative. Yet it counts`}},
+		{"history", "He fell", func(f *model.Feedback) { f.Score, f.Mode = value(5), model.ModeHistory }, model.DecisionIgnored,
+			[]string{`Yet it counts as negative`, "it would have become an action of medium severity. By itself it would have passed; what the policy raises makes it negative."}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := answer(w, tt.name, 2)
+			f.Title, f.Text = "Of our stay", tt.text
+			tt.edit(&f)
+			decision, id, err := decideOne(w, f)
+			require.NoError(t, err)
+			require.Equal(t, tt.decision, decision)
+			before := feedbackExplained(w, id)
+			for _, words := range tt.says {
+				assert.Contains(t, oneLine(before.Text()), words)
+			}
+			assert.False(t, before.Feedback.Differs)
+			for _, word := range []string{"abus", "dirty", "fell", "stay"} {
+				assert.NotContains(t, before.Text()+asJSON(t, before), word)
+			}
+			w.Exec("UPDATE feedback SET title = '', text = '' WHERE id = ?", id)
+			after := feedbackExplained(w, id)
+			if decision != model.DecisionCreated { // nothing else is recorded of it
+				assert.Contains(t, oneLine(after.Text()), "or words were erased. What was recorded counts.")
+				return
+			}
+			after.At = before.At
+			assert.Equal(t, before, after)
+			x, err := engine.Explain(t.Context(), w.Store, before.Action)
+			require.NoError(t, err)
+			assert.Equal(t, before.Feedback, *x.Feedback)
+		})
+	}
+}
+
 // oneLine undoes the wrapping.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -16,12 +17,12 @@ func (p *prose) trigger(f *FeedbackReason) {
 	}
 	p.say(fmt.Sprintf("%s %s %s on %s (event %s).", sourceWords(f), verb, f.System, p.when(f.ReceivedAt), f.EventID))
 	t := &f.Trigger
-	p.say(measureWords(t), ruleWords(t))
+	p.say(measureWords(t), ruleWords(t), turnWords(t))
 	if t.Severity != "" {
 		p.say(severityWords(t))
 	}
 	if f.Differs {
-		p.say(fmt.Sprintf("What was recorded then is %q, severity aside; judged again today it comes out otherwise, because the directory has changed since (a survey's scale, for instance). What was recorded counts.", reasonWords(f.Reason)))
+		p.say(fmt.Sprintf("What was recorded then is %q, severity aside; judged again today it comes out otherwise, because the directory has changed since (a survey's scale, for instance), or words were erased. What was recorded counts.", reasonWords(f.Reason)))
 	}
 }
 
@@ -80,7 +81,7 @@ func ruleWords(t *sla.TriggerFinding) string {
 		return rule + " says that a complaint always becomes an action."
 	case sla.MeasureScore:
 		s := fmt.Sprintf("%s counts what is below %s as negative", rule, percent(*t.Rule.Below))
-		if t.Decision != model.DecisionCreated {
+		if t.Decision != model.DecisionCreated || turned(t) {
 			return s + ", and this is not."
 		}
 		if t.Band == nil {
@@ -90,7 +91,34 @@ func ruleWords(t *sla.TriggerFinding) string {
 	case sla.MeasureNPS, sla.MeasureSentiment, sla.MeasureKPI:
 		return bandWords(t, rule)
 	}
+	if turned(t) {
+		return reasonWords(t.Raise.Instead)
+	}
 	return reasonWords(t.Reason)
+}
+
+// turned reports whether a raise made it negative, and nothing else did.
+func turned(t *sla.TriggerFinding) bool { return t.Raise != nil && t.Raise.From == "" }
+
+// turnWords says what made it negative that was not.
+func turnWords(t *sla.TriggerFinding) string {
+	if !turned(t) {
+		return ""
+	}
+	return fmt.Sprintf("Yet it counts as negative, and as %s at least, by %s.", t.Raise.To, raiserWords(t))
+}
+
+// raiserWords names what of the feedback a raise went by, never the word itself.
+func raiserWords(t *sla.TriggerFinding) string {
+	category := "its category, " + plain(cmp.Or(t.Category, model.CategoryOther)) + ","
+	switch r := t.Raise; {
+	case r.Category && r.Keywords:
+		return fmt.Sprintf("%s and a word of the trigger %q", category, r.Trigger)
+	case r.Category:
+		return fmt.Sprintf("%s under the trigger %q", category, r.Trigger)
+	default:
+		return fmt.Sprintf("a word of the trigger %q", r.Trigger)
+	}
 }
 
 // bandWords says which band a value lies in, or where the bands begin.
@@ -120,9 +148,10 @@ func bandWords(t *sla.TriggerFinding, rule string) string {
 func severityWords(t *sla.TriggerFinding) string {
 	var s string
 	switch {
+	case turned(t) && t.Sent == "":
 	case t.Sent == "" && t.Derived == "":
 		s = "Nothing said how severe it is, which counts as medium."
-	case t.Derived == "":
+	case t.Derived == "" && !turned(t):
 		s = fmt.Sprintf("Its sender called it %s.", t.Sent)
 	case t.Sent == "" || t.Sent == t.Derived:
 		s = ""
@@ -131,6 +160,9 @@ func severityWords(t *sla.TriggerFinding) string {
 	}
 	if t.Raised {
 		s += fmt.Sprintf(" As it is about %s it is at least high.", plain(t.Category))
+	}
+	if t.Raise != nil && !turned(t) {
+		s += fmt.Sprintf(" Its severity was raised from %s to %s by %s.", t.Raise.From, t.Raise.To, raiserWords(t))
 	}
 	return s + fmt.Sprintf(" So its severity is %s.", t.Severity)
 }
@@ -162,6 +194,7 @@ func reasonSentences() map[string]string {
 		sla.ReasonComplaint:         "A complaint always becomes an action.",
 		sla.ReasonAlways:            "What comes from there always becomes an action, save praise.",
 		sla.ReasonSameSubject:       "It is of the same patient and department as that action, and came in shortly before or after it.",
+		sla.ReasonRaised:            "By itself it would have passed; what the policy raises makes it negative.",
 		sla.ReasonNotNegative:       "It is not negative.",
 		sla.ReasonPraise:            "Its sender calls it praise, and praise is never negative.",
 		sla.ReasonComplaintsOff:     "The policy makes no actions of complaints from there.",

@@ -81,10 +81,11 @@ func (s *Store) readRevision(ctx context.Context, tx bun.Tx, st txState, revisio
 
 // FeedbackGrounds is what the decision about a feedback rests on.
 type FeedbackGrounds struct {
-	Feedback model.Feedback // without its words
-	Action   *model.Action  // made of it, or that it was merged into; nil: none
-	Decided  Revision       // of the policy by which it was decided, or by which it would be
-	Active   int64          // the policy revision that is active now
+	Feedback model.Feedback    // its words only where it is to be judged again by them
+	Action   *model.Action     // made of it, or that it was merged into; nil: none
+	Made     model.LogMetadata // the facts recorded when an action was made of it; nil: none was
+	Decided  Revision          // of the policy by which it was decided, or by which it would be
+	Active   int64             // the policy revision that is active now
 	Dir      *sla.Directory
 	Now      model.Now
 }
@@ -100,6 +101,11 @@ func (s *Store) FeedbackGrounds(ctx context.Context, id model.FeedbackID) (Feedb
 		if err != nil {
 			return fmt.Errorf("load the feedback: %w", err)
 		}
+		if f.Decision != model.DecisionCreated {
+			if err := tx.NewSelect().Model(f).Column("title", "text").Where("id = ?", id).Scan(ctx); err != nil {
+				return fmt.Errorf("load the words that it is judged by: %w", err)
+			}
+		}
 		revision := st.Rules.Revision
 		if f.PolicyRevision != nil {
 			revision = *f.PolicyRevision
@@ -111,10 +117,23 @@ func (s *Store) FeedbackGrounds(ctx context.Context, id model.FeedbackID) (Feedb
 		if err := tx.NewSelect().Model(g.Action).Where("id = ?", *f.ActionID).Scan(ctx); err != nil {
 			return fmt.Errorf("load its action: %w", err)
 		}
-		return nil
+		if f.Decision == model.DecisionCreated {
+			g.Made, err = madeFacts(ctx, tx, *f.ActionID)
+		}
+		return err
 	})
 	if err != nil {
 		return FeedbackGrounds{}, fmt.Errorf("grounds of feedback %s: %w", id, err)
 	}
 	return g, nil
+}
+
+// madeFacts are those recorded when an action was made.
+func madeFacts(ctx context.Context, tx bun.Tx, id model.ActionID) (model.LogMetadata, error) {
+	var l model.ActionLog
+	err := tx.NewSelect().Model(&l).Column("metadata").Where("action_id = ? AND log_type = ?", id, model.LogCreated).Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load the first of its log: %w", err)
+	}
+	return l.Metadata.V, nil
 }
