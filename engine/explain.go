@@ -135,9 +135,10 @@ type DueReason struct {
 	FirstDue *time.Time `json:"first_due_at,omitempty"` // when it was made
 	Reopened bool       `json:"reopened,omitempty"`     // the clock started anew
 	Received time.Time  `json:"received_at"`
-	SetBy    *Named     `json:"set_by,omitempty"` // of a manual due, as the next two
+	WentOnAt *time.Time `json:"went_on_at,omitempty"` // the last reopening, if what was left counts from it
+	SetBy    *Named     `json:"set_by,omitempty"`     // of a manual due, as the next two
 	SetAt    *time.Time `json:"set_at,omitempty"`
-	SetMove  string     `json:"set_by_move,omitempty"` // due, reject, …
+	SetMove  string     `json:"set_by_move,omitempty"` // due; reject or reopen, where these left the least that they leave
 }
 
 // Changed is something that is otherwise now than when the action was made.

@@ -221,11 +221,20 @@ func (x *explainer) due(e *Explanation, g *store.Grounds, made facts) {
 		e.Due.Reopened = false // it started elsewhere than at the receipt from the beginning
 	}
 	for i := range g.Logs {
-		if l := &g.Logs[i]; a.DueManual && l.LogType == model.LogPlanChange && l.Metadata.V["due_manual"] == true {
-			if f := facts(l.Metadata.V); f.text("due_at") != f.text("old_due_at") {
-				at := l.CreatedAt.UTC()
-				e.Due.SetBy, e.Due.SetAt, e.Due.SetMove = x.user(l.CreatedBy), &at, f.text("move")
-			}
+		l := &g.Logs[i]
+		if l.LogType != model.LogPlanChange {
+			continue
+		}
+		f, at := facts(l.Metadata.V), l.CreatedAt.UTC()
+		if f.text("reopen") != "" {
+			e.Due.WentOnAt = nil
+		}
+		if f.text("reopen") == string(sla.ReopenRemaining) {
+			e.Due.WentOnAt = &at
+		}
+		// Other moves put a manual due off, and do not set it.
+		if a.DueManual && (f.text("move") == string(model.MoveDue) || f["floor"] == true) {
+			e.Due.SetBy, e.Due.SetAt, e.Due.SetMove = x.user(l.CreatedBy), &at, f.text("move")
 		}
 	}
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pxactions/px/model"
@@ -83,7 +84,7 @@ func (p *prose) due(d *DueReason) {
 	p.say(fmt.Sprintf("An action of %s severity gets %s. %s", d.Severity, target, counted),
 		fmt.Sprintf("The clock started on %s, %s.", p.exactly(d.Start), begin))
 	for _, s := range d.Pauses {
-		p.say(p.pauseWords(&s))
+		p.say(p.pauseWords(&s, d))
 	}
 	switch {
 	case d.Workdays > 0:
@@ -114,8 +115,11 @@ func (d *DueReason) place(here *time.Location) *time.Location {
 	return zone
 }
 
-func (p *prose) pauseWords(s *sla.PauseFinding) string {
+func (p *prose) pauseWords(s *sla.PauseFinding, d *DueReason) string {
 	words := fmt.Sprintf("The clock stood still from %s to %s", p.exactly(s.From), p.exactly(s.To))
+	if d.WentOnAt != nil && d.WentOnAt.Equal(s.To) {
+		words += ", when the action was reopened to go on with what was left"
+	}
 	switch {
 	case !s.Moves:
 		return words + "; the deadline had passed by then, so that moves nothing."
@@ -132,12 +136,19 @@ func (p *prose) dueWords(d *DueReason) {
 	case d.Manual && d.SetMove == string(model.MoveReject):
 		p.say(fmt.Sprintf("By the target alone it would be due %s. Rejected on %s, it got the least time that a rejection leaves, and is due %s.",
 			p.exactly(d.TargetDue), p.when(*d.SetAt), p.exactly(d.Due)))
+	case d.Manual && d.SetMove == string(model.MoveReopen):
+		p.say(fmt.Sprintf("By the target alone it would be due %s. Reopened on %s, it got the least time that a reopening leaves, and is due %s.",
+			p.exactly(d.TargetDue), p.when(*d.SetAt), p.exactly(d.Due)))
 	case d.Manual && d.SetAt != nil:
 		by := "the program"
 		if d.SetBy != nil {
 			by = named(d.SetBy)
 		}
-		p.say(fmt.Sprintf("By the target alone it would be due %s. On %s %s set it by hand; it is due %s.", p.exactly(d.TargetDue), p.when(*d.SetAt), by, p.exactly(d.Due)))
+		since := ""
+		if slices.ContainsFunc(d.Pauses, func(s sla.PauseFinding) bool { return s.To.After(*d.SetAt) && s.From.Before(d.Due) && s.Seconds > 0 }) {
+			since = ", and the clock stood still since"
+		}
+		p.say(fmt.Sprintf("By the target alone it would be due %s. On %s %s set it by hand%s; it is due %s.", p.exactly(d.TargetDue), p.when(*d.SetAt), by, since, p.exactly(d.Due)))
 	case !d.Due.Equal(d.TargetDue):
 		p.say(fmt.Sprintf("The target gives %s; recorded, and counting, is %s.", p.exactly(d.TargetDue), p.exactly(d.Due)))
 	default:

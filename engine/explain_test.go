@@ -270,6 +270,39 @@ func TestExplainFeedback(t *testing.T) {
 	}
 }
 
+// TestExplainSaysWhatAReopenedActionGets under a policy by which it goes on with
+// what was left.
+func TestExplainSaysWhatAReopenedActionGets(t *testing.T) {
+	t.Parallel()
+	w := scenario.New(t, []byte("sla: [{name: Goes on, reopen: remaining, requires_approval: false}]"))
+	monday := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+	at := func(hours int) time.Time { return monday.Add(time.Duration(hours) * time.Hour) }
+	reopened := func(t *testing.T, closed, again int, moves ...sla.MoveRequest) string {
+		t.Helper()
+		w.SetTime(monday)
+		f := w.Complaint(model.SeverityCritical)
+		f.ReceivedAt = monday
+		a := w.Create(f)[0]
+		w.SetTime(at(1))
+		w.Move(a.ID, sla.MoveRequest{Move: model.MoveStart})
+		for _, m := range moves {
+			w.Move(a.ID, m)
+		}
+		w.SetTime(at(closed))
+		w.Move(a.ID, sla.MoveRequest{Move: model.MoveClose})
+		w.SetTime(at(again))
+		w.Move(a.ID, sla.MoveRequest{Move: model.MoveReopen, Reason: "it came back"})
+		return oneLine(explained(w, a.ID).Text())
+	}
+	early := reopened(t, 10, 100) // of 24 hours
+	assert.Contains(t, early, "The clock stood still from Mon 2 Mar, 21:00 to Fri 6 Mar, 15:00, when the action was reopened to go on with what was left: 90 h that do not count. So it is due Sat 7 Mar, 05:00.")
+	assert.Contains(t, early, "Target goes on with what was left; due Sat 7 Mar, 05:00, was Tue 3 Mar, 11:00; a new period begins")
+	late := reopened(t, 30, 100)
+	assert.Contains(t, late, "By the target alone it would be due Tue 3 Mar, 11:00. Reopened on Fri 6 Mar, 15:00, it got the least time that a reopening leaves, and is due Fri 6 Mar, 19:00.")
+	byHand := reopened(t, 10, 100, sla.MoveRequest{Move: model.MoveDue, DueAt: at(50), Reason: "they are away"})
+	assert.Contains(t, byHand, "On Mon 2 Mar, 12:00 the program set it by hand, and the clock stood still since; it is due Sun 8 Mar, 07:00.")
+}
+
 // TestExplainSaysWhatWasRaised from what was recorded, without the words, and
 // the same after these are gone.
 func TestExplainSaysWhatWasRaised(t *testing.T) {

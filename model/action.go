@@ -34,9 +34,9 @@ type Action struct {
 	AssignedTo   *UserID        `bun:"type:uuid"`
 	AssignedAt   *time.Time     //
 	ReceivedAt   time.Time      // when the hospital got the feedback
-	ClockStart   time.Time      // where the target counts from: ReceivedAt, or the last reopening
+	ClockStart   time.Time      // where the target counts from: ReceivedAt, or the last reopening with a fresh target
 	DueAt        time.Time      // the deadline, whole seconds
-	DueManual    bool           // DueAt was set by hand or by a rejection's floor, and stands
+	DueManual    bool           // DueAt was set by hand or by the floor of a rejection or reopening, and stands
 	IsOverdue    bool           //
 	Involved     JSON[[]UserID] `bun:"involved_users,type:jsonb"`
 	Restricted   bool           //
@@ -70,7 +70,7 @@ type Action struct {
 	Calendar         string           // of open time, pinned by its name; empty: around the clock
 	CalendarRevision int64            // the policy revision that the calendar is read from
 	Period           int              // counts from 1; see design: reopening or a later due starts a new one
-	OriginalDueAt    time.Time        // set at creation and at reopening only
+	OriginalDueAt    time.Time        // set at creation and at reopening with a fresh target only
 	PausedSeconds    int64            // open seconds of the pauses that moved DueAt
 	PausedAt         *time.Time       // the resolution clock stands still since then (submission, hold)
 	Plan             JSON[PlanMemory] `bun:"plan,type:jsonb"` // what neither clock nor events tell of the plan

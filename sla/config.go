@@ -22,6 +22,7 @@ type Config struct {
 
 	MaxHold      time.Duration // the longest an action may be held, elapsed; 0: DefaultMaxHold
 	HoldCritical bool          // critical actions may be held, too
+	Reopen       Reopening     // what time a reopened action gets; empty: ReopenFresh
 
 	RequiresApproval func(model.SourceType, model.Severity) bool // nil: always
 	Clock            map[model.Severity]ClockKind                // which time each severity's target counts; a missing one: open
@@ -69,7 +70,7 @@ const ApprovalTarget = 24 * time.Hour
 // names no other limit.
 const DefaultMaxHold = 14 * 24 * time.Hour
 
-// Floor is what a rejection leaves on the clock at least, and how far ahead a
-// manual due of an overdue action must be. A rejection's floor is the target
-// where that is less.
+// Floor is what a rejection, or a reopening with what was left, leaves on the
+// clock at least, and how far ahead a manual due of an overdue action must be.
+// Of the first two it is the target where that is less.
 const Floor = 4 * time.Hour

@@ -149,7 +149,8 @@ func (s *ConfigSpec) config(id *model.SLAConfigID, revision int64, users map[str
 			model.SeverityLow:      hours(orInt(s.LowHours, builtInLow)),
 		},
 		Calendar: s.Calendar, MaxHold: hours(orInt(s.MaxHoldHours, int(DefaultMaxHold.Hours()))), HoldCritical: s.HoldCritical != nil && *s.HoldCritical,
-		Days: map[model.Severity]int{}, Reminders: map[model.Severity][]Reminder{},
+		Reopen: s.Reopen,
+		Days:   map[model.Severity]int{}, Reminders: map[model.Severity][]Reminder{},
 		Stages: map[model.Severity][]Stage{},
 		Clock:  map[model.Severity]ClockKind{},
 	}

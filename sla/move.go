@@ -1,6 +1,7 @@
 package sla
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -130,28 +131,55 @@ func (t *turn) reject(m MoveRequest, was standing) {
 	a.RejectedBy, a.RejectedAt, a.RejectionReason = t.actor, t.at(), m.Reason
 	t.logStatus(model.LogApproval, was.status, m, "Rejected")
 	t.sayMove(model.ReasonRejected, t.assignee()...)
-	due := t.endPause(t.now)
-	if least := whole(t.clock().Add(t.now, t.floor())); due.Before(least) {
-		due, a.DueManual = least, true
-	}
-	t.replan(was, due)
-	t.logPlan(was, m, "Clock resumed", model.LogMetadata{})
+	facts := model.LogMetadata{}
+	t.replan(was, t.atLeastFloor(t.endPause(t.now), facts))
+	t.logPlan(was, m, "Clock resumed", facts)
 	t.tellStanding(was)
 }
 
-// reopen starts a fresh target now, in a period of its own.
+// atLeastFloor is a due, or the floor from now where it comes sooner: that stands.
+func (t *turn) atLeastFloor(due time.Time, facts model.LogMetadata) time.Time {
+	least := whole(t.clock().Add(t.now, t.floor()))
+	if !due.Before(least) {
+		return due
+	}
+	t.Action.DueManual, facts["floor"] = true, true
+	return least
+}
+
+// reopen begins a period of its own, with a fresh target or with what was left.
 func (t *turn) reopen(m MoveRequest, was standing) {
-	a := &t.Action
+	a, facts, what := &t.Action, model.LogMetadata{"reopen": ReopenFresh}, "Target counts afresh"
+	if t.Config.Reopen == ReopenRemaining {
+		what = "Target goes on with what was left"
+		facts["reopen"] = ReopenRemaining
+		t.goOn(facts)
+	} else {
+		a.ClockStart, a.PausedAt, a.Plan.V = t.now, nil, model.PlanMemory{Since: t.now}
+		a.DueAt = t.fromTarget()
+		a.OriginalDueAt = a.DueAt
+	}
 	a.ClosedBy, a.ClosedAt, a.ApprovedBy, a.ApprovedAt, a.SubmittedBy, a.SubmittedAt = nil, nil, nil, nil, nil, nil
-	a.ClockStart, a.PausedAt, a.Plan.V = t.now, nil, model.PlanMemory{Since: t.now}
-	a.DueAt = t.fromTarget()
-	a.OriginalDueAt = a.DueAt
 	a.Period++
 	a.IsOverdue, a.ReminderSentAt, a.EscalationLevel, a.EscalatedAt = false, nil, 0, nil
 	t.logStatus(model.LogStatusChange, was.status, m, "Reopened")
-	t.logPlan(was, m, "Target counts afresh", model.LogMetadata{})
+	t.logPlan(was, m, what, facts)
 	t.sayMove(model.ReasonReopened, t.assignee()...)
 	t.tellStanding(was)
+}
+
+// goOn sets the clock of a closed action going again with what was left, at least
+// the floor. The time in which it was closed, from when the clock stopped, is a
+// pause like any other: so a change of severity or calendar, later, counts on from
+// the first clock start, and neither gives a target anew.
+func (t *turn) goOn(facts model.LogMetadata) {
+	a := &t.Action
+	a.PausedAt = cmp.Or(a.PausedAt, a.ClosedAt) // a submission stopped it, else the closure
+	facts["stopped_at"] = rfc3339(*a.PausedAt)
+	facts["left_s"] = int64(t.clock().Between(*a.PausedAt, a.DueAt) / time.Second)
+	due := t.endPause(t.now)
+	a.Plan.V = model.PlanMemory{Since: t.now, Pauses: a.Plan.V.Pauses}
+	a.DueAt = t.atLeastFloor(due, facts)
 }
 
 // setResults keeps what a submission or closure says of plan and outcome.

@@ -153,7 +153,7 @@ func (c *Case) stageClock(no int) Calendar {
 	return c.clockOf(c.ladder()[no-1].Clock)
 }
 
-// floor is what a rejection leaves at least.
+// floor is what a rejection, or a reopening with what was left, leaves at least.
 func (c *Case) floor() time.Duration { return min(Floor, c.target()) }
 
 // targetDue is where the target puts the due: from the clock start with the

@@ -198,6 +198,8 @@ type ConfigSpec struct {
 	MaxHoldHours *int  `yaml:"max_hold_hours,omitzero" json:"max_hold_hours,omitzero"` // the longest hold, elapsed; nil: 336, two weeks
 	HoldCritical *bool `yaml:"hold_critical,omitzero" json:"hold_critical,omitzero"`   // critical actions may be held; nil: false
 
+	Reopen Reopening `yaml:"reopen,omitzero" json:"reopen,omitzero"` // empty: fresh
+
 	RequiresApproval *bool       `yaml:"requires_approval,omitzero" json:"requires_approval,omitzero"` // nil: true
 	ApprovalExempt   []Exemption `yaml:"approval_exempt,omitzero" json:"approval_exempt,omitzero"`     // what needs none all the same
 
@@ -221,6 +223,16 @@ type ClockKind string
 const (
 	ClockElapsed ClockKind = "elapsed"
 	ClockOpen    ClockKind = "open"
+)
+
+// Reopening says what time a reopened action gets.
+type Reopening string
+
+// A whole target from then on, or what was left on the action's own clock when
+// it stopped: at the submission for the last approval, else at the closure.
+const (
+	ReopenFresh     Reopening = "fresh"
+	ReopenRemaining Reopening = "remaining"
 )
 
 // Exemption is what needs no approval; a blank condition fits all.

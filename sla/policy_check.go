@@ -252,6 +252,7 @@ func (c *checker) config(at string, s *ConfigSpec, active map[[2]string]string) 
 		}
 		seen[h] = true
 	}
+	oneOf(c, at+".reopen", s.Reopen, []Reopening{ReopenFresh, ReopenRemaining})
 	c.targets(at, s)
 	c.ladders(at, s)
 	c.acks(at, s)

@@ -48,6 +48,7 @@ func TestPolicyFaults(t *testing.T) {
 		{"a fraction for whole hours", "sla:\n- name: a\n  low_hours: 0.5", "sla[0].low_hours: line 3: must be a whole number"},
 		{"yes for true", "sla:\n- name: a\n  is_active: yes", "sla[0].is_active: line 3: must be true or false"},
 		{"infinity", "sla:\n- name: a\n  stages: {low: [{after_hours: .inf}]}", "stages.low[0].after_hours: line 3: must be a number"},
+		{"an unknown reopening", "sla:\n- name: a\n  reopen: later", "sla[0].reopen: line 3: \"later\" is unknown, must be one of fresh, remaining"},
 		{"a target of nothing", "sla:\n- name: a\n  targets: {low: 0h}", "sla[0].targets.low: line 3: must be above 0"},
 		{"a target that is none", "sla:\n- name: a\n  targets: {low: 3 days}", "sla[0].targets.low: line 3: must be a length of time or of working days"},
 		{"reminders twice", "sla:\n- name: a\n  reminders: 4h\n  reminder_hours_before: 4", "sla[0].reminders: line 3: must not stand beside reminder_hours_before"},

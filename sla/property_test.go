@@ -49,6 +49,10 @@ func newLife(t *testing.T, seed uint64) *life {
 			model.SeverityCritical: {Time: time.Hour}, model.SeverityHigh: {Time: 20 * time.Hour}, model.SeverityMedium: {Days: 1},
 		}
 	}
+	cfg.Reopen = pick(l, "", sla.ReopenFresh, sla.ReopenRemaining)
+	if l.rnd.IntN(2) == 0 { // with approval few lives come to be reopened
+		cfg.RequiresApproval = func(model.SourceType, model.Severity) bool { return false }
+	}
 	a := newAction(pick(l, model.Severities()...), monday, people)
 	a.Shadow = l.rnd.IntN(5) == 0
 	if l.rnd.IntN(3) == 0 {
@@ -138,6 +142,7 @@ func (l *life) act() {
 	if m.Move == model.MoveReopen {
 		require.Empty(l.t, out.Events)
 		require.Equal(l.t, before.Period+1, after.Period)
+		l.checkReopening(before, after)
 		return
 	}
 	require.GreaterOrEqual(l.t, after.Period, before.Period)
@@ -165,6 +170,26 @@ func (l *life) checkAcks() {
 			require.False(l.t, e.Planned.After(*acked), "assignment %d was started before it was missed", e.Stage)
 		}
 	}
+}
+
+// checkReopening: a fresh target, or what was left when the clock stopped and at
+// least the floor, in both cases from now on.
+func (l *life) checkReopening(before, after model.Action) {
+	l.t.Helper()
+	now, target := l.now.Truncate(time.Second), l.c.Config.Target[after.Severity]
+	if l.c.Config.Reopen != sla.ReopenRemaining {
+		require.Equal(l.t, l.c.Open.Add(now, target).UTC(), after.DueAt.UTC())
+		require.Equal(l.t, after.DueAt, after.OriginalDueAt)
+		return
+	}
+	stopped := before.ClosedAt
+	if before.PausedAt != nil {
+		stopped = before.PausedAt
+	}
+	left := max(l.c.Open.Between(*stopped, before.DueAt), min(sla.Floor, target))
+	// Not the instant: one set by hand may lie where nothing is open.
+	require.Equal(l.t, left, l.c.Open.Between(now, after.DueAt))
+	require.Equal(l.t, before.OriginalDueAt, after.OriginalDueAt)
 }
 
 // checkStagesNoLater: no change makes an untaken stage of an overdue action

@@ -142,6 +142,7 @@ func schemaEnums() map[reflect.Type][]string {
 		reflect.TypeFor[model.Channel]():    texts(model.Channels()),
 		reflect.TypeFor[Complaints]():       {string(ComplaintsAlways), string(ComplaintsNever)},
 		reflect.TypeFor[MergeKind]():        {string(MergeJoin), string(MergeLink)},
+		reflect.TypeFor[Reopening]():        {string(ReopenFresh), string(ReopenRemaining)},
 		reflect.TypeFor[ClockKind]():        {string(ClockElapsed), string(ClockOpen)},
 	}
 }

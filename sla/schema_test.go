@@ -72,6 +72,8 @@ func TestSchemaSaysWhatTheParserSays(t *testing.T) {
 		"sla: [{name: a, stages: {low: [{after_hours: 1, repeat: 21}]}}]":                                   false,
 		"routing: [{name: a, category: food}]":                                                              false,
 		"triggers: [{complaints: sometimes}]":                                                               false,
+		"sla: [{name: a, reopen: remaining}]":                                                               true,
+		"sla: [{name: a, reopen: rest}]":                                                                    false,
 		"triggers: [{raise: []}]":                                                                           true,
 		"triggers: [{raise: [{keywords: fell, severity: high, negative: true}]}]":                           true,
 		"triggers: [{raise: [{category: other, keywords: [fell, 'abus*'], severity: high}]}]":               true,

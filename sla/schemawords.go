@@ -117,6 +117,7 @@ func configWords() map[string]string {
 		"ConfigSpec.ack_reroute":            "true: who misses it loses the action to somebody else, once. Left out: false.",
 		"ConfigSpec.max_hold_hours":         "The longest that an action may be held, elapsed. Left out: 336.",
 		"ConfigSpec.hold_critical":          "true: critical actions may be held, too. Left out: false.",
+		"ConfigSpec.reopen":                 "What time a reopened action gets: a fresh target, or what was remaining, 4 hours of its clock at least. Left out: fresh.",
 		"ConfigSpec.requires_approval":      "false: may be closed without approval. Left out: true.",
 		"ConfigSpec.approval_exempt":        "What needs no approval all the same.",
 		"ConfigSpec.is_active":              "false: kept, not used. Left out: true.",
