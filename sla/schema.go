@@ -6,13 +6,15 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/goccy/go-yaml"
+
 	"github.com/pxactions/px/model"
 )
 
 // Schema is the JSON Schema (2020-12) of the policy document, for editors: they
-// complete its keys and values, and tell what they mean. It follows from the
-// structs that read the document, so it has every key that they have. It cannot
-// say all that ParsePolicy checks.
+// complete its keys and values, and tell what they mean; docs/policy.md follows
+// from it. It follows from the structs that read the document, so it has every
+// key that they have, in their order. It cannot say all that ParsePolicy checks.
 func Schema() ([]byte, error) {
 	b := schemaBuilder{defs: map[string]any{}}
 	root := b.object(reflect.TypeFor[Policy]())
@@ -31,28 +33,88 @@ type schemaBuilder struct {
 	missing []string       // what schemaWords or schemaTexts have nothing for
 }
 
+// properties are the schemas of an object's keys, in order.
+type properties []property
+
+type property struct {
+	key    string
+	schema any
+}
+
+// MarshalJSON writes an object.
+func (ps properties) MarshalJSON() ([]byte, error) {
+	out := []byte("{")
+	for i, p := range ps {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		value, err := json.Marshal(p.schema)
+		if err != nil {
+			return nil, err
+		}
+		out = fmt.Appendf(out, "%q:%s", p.key, value)
+	}
+	return append(out, '}'), nil
+}
+
 // object is the schema of a struct: a key that is written even when it is zero
 // has to be there.
 func (b *schemaBuilder) object(t reflect.Type) map[string]any {
-	properties, required := map[string]any{}, []string{}
-	words := schemaWords()
+	all, required := properties{}, []string{}
 	fields, keys := yamlFields(t)
 	for _, key := range keys {
 		f := t.Field(fields[key])
 		s := b.of(f.Type, key)
-		if s["description"] = words[t.Name()+"."+key]; s["description"] == "" {
-			b.missing = append(b.missing, t.Name()+"."+key)
-		}
-		properties[key] = s
-		if !strings.Contains(f.Tag.Get("yaml"), ",omit") {
+		needed := !strings.Contains(f.Tag.Get("yaml"), ",omit")
+		b.tell(t.Name()+"."+key, s, needed)
+		all = append(all, property{key, s})
+		if needed {
 			required = append(required, key)
 		}
 	}
-	o := map[string]any{"type": "object", "properties": properties, "additionalProperties": false}
+	o := map[string]any{"type": "object", "properties": all, "additionalProperties": false}
 	if len(required) > 0 {
 		o["required"] = required
 	}
 	return o
+}
+
+// tell puts a key's words into its schema.
+func (b *schemaBuilder) tell(key string, s map[string]any, needed bool) {
+	w := schemaWords()[key]
+	if w.means == "" || (w.leftOut == "") != needed || (w.example == "") != ofObjects(s) {
+		b.missing = append(b.missing, key)
+		return
+	}
+	s["description"] = w.means
+	if !needed {
+		s["description"] = w.means + leftOut + w.leftOut + "."
+	}
+	if w.example == "" {
+		return
+	}
+	example, err := yaml.YAMLToJSON([]byte(w.example))
+	if err != nil {
+		b.missing = append(b.missing, key)
+		return
+	}
+	s["examples"] = []any{json.RawMessage(example)}
+}
+
+// leftOut begins what counts without a key, the last sentence about it.
+const leftOut = " Left out: "
+
+// ofObjects reports whether a value is an object that has a schema of its own, or
+// a list or mapping of them.
+func ofObjects(s map[string]any) bool {
+	if item, ok := s["items"].(map[string]any); ok {
+		return ofObjects(item)
+	}
+	if all, ok := s["properties"].(properties); ok {
+		item, _ := all[0].schema.(map[string]any)
+		return ofObjects(item)
+	}
+	return s["$ref"] != nil
 }
 
 // of is the schema of a value that stands at a key, a map of its own.
@@ -64,11 +126,11 @@ func (b *schemaBuilder) of(t reflect.Type, key string) map[string]any {
 		return map[string]any{"enum": enum}
 	}
 	if isText(t) {
-		pattern, known := schemaTexts()[t]
+		form, known := schemaTexts()[t]
 		if !known {
 			b.missing = append(b.missing, t.Name())
 		}
-		return map[string]any{"type": "string", "pattern": pattern}
+		return map[string]any{"type": "string", "title": form.title, "pattern": form.pattern}
 	}
 	switch t.Kind() {
 	case reflect.Struct:
@@ -90,20 +152,21 @@ func (b *schemaBuilder) of(t reflect.Type, key string) map[string]any {
 	}
 }
 
-// mapping is by severity, or by weekdays.
+// mapping is by severity, or by weekdays: its title says so.
 func (b *schemaBuilder) mapping(t reflect.Type, key string) map[string]any {
+	value := b.of(t.Elem(), key)
 	o := map[string]any{"type": "object", "additionalProperties": false}
 	enum := schemaEnums()[t.Key()]
 	if enum == nil {
 		day := "(" + strings.Join(weekdays[:], "|") + ")"
-		o["patternProperties"] = map[string]any{"^" + day + "(-" + day + ")?$": b.of(t.Elem(), key)}
+		o["title"], o["patternProperties"] = "by weekdays", map[string]any{"^" + day + "(-" + day + ")?$": value}
 		return o
 	}
-	properties := map[string]any{}
+	all := properties{}
 	for _, k := range enum {
-		properties[k] = b.of(t.Elem(), key)
+		all = append(all, property{k, value})
 	}
-	o["properties"] = properties
+	o["title"], o["properties"] = "by "+strings.ToLower(t.Key().Name()), all
 	return o
 }
 
@@ -117,18 +180,25 @@ func (b *schemaBuilder) list(t reflect.Type, key string) map[string]any {
 	return map[string]any{"anyOf": []any{item, whole}}
 }
 
+// number has its unit for a title.
 func number(k reflect.Kind, key string) map[string]any {
-	s := map[string]any{"type": "number"}
+	s := map[string]any{"type": "number", "title": "number"}
 	if k == reflect.Int {
-		s["type"] = "integer"
+		s["type"], s["title"] = "integer", "whole number"
 	}
 	switch {
 	case key == "after_hours":
-		s["exclusiveMinimum"], s["maximum"] = 0, maxHours
+		s["title"], s["exclusiveMinimum"], s["maximum"] = "hours, parts allowed", 0, maxHours
 	case strings.Contains(key, "_hours"):
-		s["minimum"], s["maximum"] = 1, maxHours
+		s["title"], s["minimum"], s["maximum"] = "whole hours", 1, maxHours
 	case key == "repeat":
 		s["minimum"], s["maximum"] = 0, maxRepeat
+	case key == "load_cap":
+		s["minimum"] = 0
+	case key == "below":
+		s["exclusiveMinimum"], s["maximum"] = 0, 100
+	case key == "at_least":
+		s["exclusiveMinimum"] = 0
 	}
 	return s
 }
@@ -147,18 +217,21 @@ func schemaEnums() map[reflect.Type][]string {
 	}
 }
 
+// textForm is what a text has to look like, in words and as a regular expression.
+type textForm struct{ title, pattern string }
+
 // schemaTexts are the forms of the types that are read from one text.
-func schemaTexts() map[reflect.Type]string {
+func schemaTexts() map[reflect.Type]textForm {
 	const span = `([0-9]+(\.[0-9]+)?(h|m|s|ms))+`
 	const clock = `[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?`
-	return map[reflect.Type]string{
-		reflect.TypeFor[Age]():             `^([0-9]+d|` + span + `)$`,
-		reflect.TypeFor[Date]():            `^([0-9]{4}-)?[0-9]{2}-[0-9]{2}$`,
-		reflect.TypeFor[Hours]():           `^` + clock + ` *- *` + clock + `$`,
-		reflect.TypeFor[TargetSpec]():      `^([0-9]+wd|` + span + `)$`,
-		reflect.TypeFor[ReminderSpec]():    `^([0-9]+(\.[0-9]+)?%|` + span + `)( +(open|elapsed))?$`,
-		reflect.TypeFor[AckTargetSpec]():   `^([0-9]+wd|none|` + span + `)$`,
-		reflect.TypeFor[StageTargetSpec](): `^(manager|role: *[^ ].*|user: *[^ ].*)$`,
+	return map[reflect.Type]textForm{
+		reflect.TypeFor[Age]():             {"length of time", `^([0-9]+d|` + span + `)$`},
+		reflect.TypeFor[Date]():            {"date", `^([0-9]{4}-)?[0-9]{2}-[0-9]{2}$`},
+		reflect.TypeFor[Hours]():           {"window of hours", `^` + clock + ` *- *` + clock + `$`},
+		reflect.TypeFor[TargetSpec]():      {"length of time, or of working days", `^([0-9]+wd|` + span + `)$`},
+		reflect.TypeFor[ReminderSpec]():    {"length of time, or per cent", `^([0-9]+(\.[0-9]+)?%|` + span + `)( +(open|elapsed))?$`},
+		reflect.TypeFor[AckTargetSpec]():   {"length of time, or of working days, or none", `^([0-9]+wd|none|` + span + `)$`},
+		reflect.TypeFor[StageTargetSpec](): {"manager, role:NAME or user:CODE", `^(manager|role: *[^ ].*|user: *[^ ].*)$`},
 	}
 }
 

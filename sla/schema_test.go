@@ -2,6 +2,7 @@ package sla_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -12,7 +13,10 @@ import (
 	"github.com/pxactions/px/sla"
 )
 
-func compiledSchema(t *testing.T) *jsonschema.Schema {
+func compiledSchema(t *testing.T) *jsonschema.Schema { return compiled(t, "") }
+
+// compiled is a part of the schema: "" is all of it, "#/$defs/stage" that object.
+func compiled(t *testing.T, part string) *jsonschema.Schema {
 	t.Helper()
 	src, err := sla.Schema()
 	if err != nil {
@@ -27,7 +31,7 @@ func compiledSchema(t *testing.T) *jsonschema.Schema {
 	if err := c.AddResource("policy.json", doc); err != nil {
 		t.Fatal(err)
 	}
-	s, err := c.Compile("policy.json")
+	s, err := c.Compile("policy.json" + part)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,6 +99,44 @@ func TestSchemaSaysWhatTheParserSays(t *testing.T) {
 		if err := validate(t, s, text); (err == nil) != fits {
 			t.Errorf("%s: the schema says %v", text, err)
 		}
+	}
+}
+
+func TestExamplesFitTheSchema(t *testing.T) {
+	t.Parallel()
+	src, err := sla.Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	type object struct {
+		Properties map[string]struct {
+			Examples []json.RawMessage
+		}
+	}
+	var all struct {
+		object
+		Defs map[string]object `json:"$defs"`
+	}
+	if err := json.Unmarshal(src, &all); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	check := func(part string, o object) {
+		for key, p := range o.Properties {
+			for _, x := range p.Examples {
+				seen++
+				if err := validate(t, compiled(t, part+"/properties/"+key), string(x)); err != nil {
+					t.Errorf("%s/%s: %v", part, key, err)
+				}
+			}
+		}
+	}
+	check("#", all.object)
+	for name, o := range all.Defs {
+		check("#/$defs/"+name, o)
+	}
+	if seen < 50 {
+		t.Errorf("%d examples", seen)
 	}
 }
 
