@@ -26,6 +26,11 @@ test: ## Run all tests on a real PostgreSQL and Redis
 race: ## Run all tests under the race detector (needs a C compiler)
 	.ci/run race
 
+.PHONY: docs
+docs: ## Write the parts of README.md and docs/policy.md that follow from the code
+	go run ./internal/cmd/policydoc
+	go test -run Readme . -update
+
 .PHONY: fmt
 fmt: ## Format all Go files
 	gofmt -s -w .

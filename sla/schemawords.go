@@ -123,7 +123,7 @@ func configWords() map[string]words {
 		"ConfigSpec.clock":                  {"Which hours a target counts.", "critical and high elapsed, medium and low open", "{medium: elapsed}"},
 		"ConfigSpec.ack_targets":            {"From an assignment to the start of the work. A miss tells the manager; none: no such deadline.", "1h, 4h, 1wd, 2wd from critical down, where that is before due", "{critical: 30m, low: none}"},
 		"ConfigSpec.ack_reroute":            {"true: who misses it loses the action to somebody else, once.", "false", "true"},
-		"ConfigSpec.reopen":                 {"What a reopened action has: a fresh target, or what remained when its clock stopped.", "fresh", "remaining"},
+		"ConfigSpec.reopen":                 {"What time a reopened action gets: a fresh target, or what was remaining, 4 hours of its clock at least.", "fresh", "remaining"},
 		"ConfigSpec.max_hold_hours":         {"The longest that an action may be held, elapsed; then it resumes by itself.", "336, two weeks", "72"},
 		"ConfigSpec.hold_critical":          {"true: critical actions may be held, too.", "false", "true"},
 		"ConfigSpec.requires_approval":      {"false: may be closed without approval.", "true", "false"},
