@@ -98,7 +98,7 @@ func (c directoryApplyCmd) Run(ctx context.Context, s *Settings) error {
 	return withStore(ctx, s, func(st *store.Store) error {
 		rows, err := st.ApplyDirectory(ctx, d)
 		if err != nil {
-			return faultsIn(c.File, sla.Locate(src, err))
+			return faultsIn(c.File, sla.Locate([]sla.File{{Text: src}}, err))
 		}
 		fmt.Printf("set %d hospitals, %d departments, %d users, %d surveys\n",
 			len(rows.Hospitals), len(rows.Departments), len(rows.Users), len(rows.Surveys))

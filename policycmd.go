@@ -30,7 +30,7 @@ type policyCmd struct {
 }
 
 type policyApplyCmd struct {
-	File string `short:"f" required:"" placeholder:"FILE" help:"The policy; - reads standard input."`
+	File string `short:"f" required:"" placeholder:"FILE" help:"The policy: a file, or a folder of them; - reads standard input."`
 	By   string `placeholder:"WHO" help:"Who applies it, for the record; by default the login name."`
 	Note string `placeholder:"TEXT" help:"Why, for the record."`
 
@@ -66,35 +66,14 @@ func (c policyApplyCmd) Run(ctx context.Context, s *Settings) error {
 	})
 }
 
-// readPolicy reads a policy file, or tells its faults.
-func readPolicy(file string) ([]byte, *sla.Policy, error) {
-	src, err := readFile(file)
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := sla.ParsePolicy(src)
-	if err != nil {
-		return nil, nil, faultsIn(file, err)
-	}
-	return src, p, saysSomething(file, src)
-}
-
-// saysSomething refuses a file without a policy in it.
-func saysSomething(file string, src []byte) error {
-	if saysNothing(src) {
-		return fmt.Errorf("%s: holds no policy; write {} for the built-in rules alone", file)
-	}
-	return nil
-}
-
 type policyValidateCmd struct {
-	File      string `short:"f" required:"" placeholder:"FILE" help:"The policy; - reads standard input."`
+	File      string `short:"f" required:"" placeholder:"FILE" help:"The policy: a file, or a folder of them; - reads standard input."`
 	Directory string `placeholder:"FILE" help:"People and places to check it with; by default those of PX_DATABASE_URL, if that is set."`
 }
 
 // Run tells faults (exit code 1), then warnings and the longest waits (exit code 0).
 func (c policyValidateCmd) Run(ctx context.Context, s *Settings) error {
-	src, err := readFile(c.File)
+	src, err := readFiles(c.File)
 	if err != nil {
 		return err
 	}
@@ -153,7 +132,7 @@ func readDirectory(file string) (*sla.Directory, error) {
 	}
 	rows, err := doc.Rows(nil, uuid.New, time.Now())
 	if err != nil {
-		return nil, faultsIn(file, sla.Locate(src, err))
+		return nil, faultsIn(file, sla.Locate([]sla.File{{Text: src}}, err))
 	}
 	return sla.NewDirectory(0, rows.Hospitals, rows.Departments, rows.Users, rows.Surveys), nil
 }

@@ -16,7 +16,7 @@ import (
 )
 
 type policyDiffCmd struct {
-	File    string `short:"f" required:"" placeholder:"FILE" help:"The policy; - reads standard input."`
+	File    string `short:"f" required:"" placeholder:"FILE" help:"The policy: a file, or a folder of them; - reads standard input."`
 	Against int64  `placeholder:"N" help:"The revision to compare with; by default the active one. What it would do to open actions is told as they stand now."`
 }
 

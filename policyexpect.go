@@ -9,14 +9,14 @@ import (
 )
 
 type policyTestCmd struct {
-	File      string `arg:"" placeholder:"FILE" help:"Cases: feedback, and what is to become of it; - reads standard input."`
-	Policy    string `placeholder:"FILE" help:"The policy; by default the file that the cases name."`
-	Directory string `placeholder:"FILE" help:"People and places; by default the file that the cases name."`
+	File      string `arg:"" placeholder:"FILE" help:"Cases: feedback, and what is to become of it. A file, or a folder of them; - reads standard input."`
+	Policy    string `placeholder:"FILE" help:"The policy, a file or a folder; by default what the cases name."`
+	Directory string `placeholder:"FILE" help:"People and places; by default what the cases name."`
 }
 
 // Run prints a line for each case that comes out otherwise, and how many passed.
 func (c policyTestCmd) Run() error {
-	src, err := readFile(c.File)
+	src, err := readFiles(c.File)
 	if err != nil {
 		return err
 	}
@@ -24,7 +24,11 @@ func (c policyTestCmd) Run() error {
 	if err != nil {
 		return faultsIn(c.File, err)
 	}
-	policy, directory := cmp.Or(c.Policy, c.beside(x.Policy)), cmp.Or(c.Directory, c.beside(x.Directory))
+	base := filepath.Dir(c.File)
+	if isFolder(c.File) {
+		base = c.File
+	}
+	policy, directory := cmp.Or(c.Policy, c.beside(base, x.Policy)), cmp.Or(c.Directory, c.beside(base, x.Directory))
 	if policy == "" || directory == "" {
 		return usagef("%s: names no policy or no directory; give them under policy and directory, or by flags", c.File)
 	}
@@ -51,10 +55,10 @@ func (c policyTestCmd) Run() error {
 	return nil
 }
 
-// beside is a file as the cases name it, seen from here.
-func (c policyTestCmd) beside(name string) string {
+// beside is a file as the cases name it, seen from here; base is their folder.
+func (c policyTestCmd) beside(base, name string) string {
 	if name == "" || filepath.IsAbs(name) || c.File == "-" {
 		return name
 	}
-	return filepath.Join(filepath.Dir(c.File), name)
+	return filepath.Join(base, name)
 }

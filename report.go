@@ -1,11 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"regexp"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/goccy/go-yaml"
@@ -13,11 +14,8 @@ import (
 	"github.com/pxactions/px/model"
 )
 
-// lineOf finds the line that a fault of a document names.
-var lineOf = regexp.MustCompile(`line (\d+)`)
-
-// faultsIn tells every fault of a file on a line of its own, with file and line
-// in front, so that an editor can jump there.
+// faultsIn tells every fault of a file, or of a folder of them, on a line of its
+// own, with file and line in front, so that an editor can jump there.
 func faultsIn(file string, err error) error {
 	var faults model.FieldErrors
 	if !errors.As(err, &faults) {
@@ -29,9 +27,9 @@ func faultsIn(file string, err error) error {
 
 func printAt(w io.Writer, file, what string, faults model.FieldErrors) {
 	for _, f := range faults {
-		at := file
-		if m := lineOf.FindStringSubmatch(f.Want); m != nil {
-			at += ":" + m[1]
+		at := cmp.Or(f.At, file)
+		if line, ok := strings.CutPrefix(f.At, "line "); ok {
+			at = file + ":" + line
 		}
 		_, _ = fmt.Fprintf(w, "%s: %s%s: %s\n", at, what, f.Field, f.Want)
 	}

@@ -22,9 +22,15 @@ type FieldError struct {
 	Field string // path as the sender wrote it: score.max
 	Code  string // machine-readable: required, unknown, range, format, …
 	Want  string // what would be right, in words
+	At    string // where it stands in a file: line 12, or sla/riyadh.yaml:12; empty: in none
 }
 
-func (e *FieldError) Error() string { return fmt.Sprintf("%s: %s", e.Field, e.Want) }
+func (e *FieldError) Error() string {
+	if e.At != "" {
+		return fmt.Sprintf("%s: %s: %s", e.Field, e.At, e.Want)
+	}
+	return fmt.Sprintf("%s: %s", e.Field, e.Want)
+}
 
 // FieldErrors is every fault of one input, in the order of its fields.
 type FieldErrors []*FieldError

@@ -1,9 +1,7 @@
 package sla
 
 import (
-	"cmp"
 	"encoding"
-	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -11,35 +9,38 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 
 	"github.com/pxactions/px/model"
 )
 
-// readDocument reads a YAML document (JSON is one) into a struct and reports
-// every fault at once, with its line: syntax, unknown and repeated keys, values
-// of a wrong type, and what check finds in the result. The library's own
-// decoder stops at the first fault and knows no lines after it, so the tree is
-// walked here.
-func readDocument(src []byte, into any, check func() model.FieldErrors) error {
-	body, err := parseYAML(src)
+// readDocument reads a YAML document (JSON is one), whole or in files, into a
+// struct and reports every fault at once, with its place: syntax, unknown and
+// repeated keys, values of a wrong type, and what check finds in the result. The
+// library's own decoder stops at the first fault and knows no lines after it, so
+// the tree is walked here.
+func readDocument(files []File, into any, check func() model.FieldErrors) error {
+	d, err := parseFiles(files)
 	if err != nil {
 		return err
 	}
-	r := reader{anchors: map[string]ast.Node{}}
-	if body != nil {
-		ast.Walk(&r, body)
-		r.read("", body, reflect.ValueOf(into).Elem())
+	r := reader{once: map[string]string{}}
+	var read model.FieldErrors
+	var all []placed
+	for i, p := range d {
+		r.part, r.anchors, r.faults = p, map[string]ast.Node{}, nil
+		ast.Walk(&r, p.body)
+		r.read("", p.body, reflect.ValueOf(into).Elem())
+		read = append(read, r.faults...)
+		all = append(all, d[i:i+1].place(r.faults)...)
 	}
-	read := r.faults
+	var found model.FieldErrors
 	for _, f := range check() {
 		if !slices.ContainsFunc(read, func(cause *model.FieldError) bool { return follows(f, cause) }) {
-			r.faults = append(r.faults, f)
+			found = append(found, f)
 		}
 	}
-	return locate(body, r.faults).Err()
+	return inOrder(append(all, d.place(found)...)).Err()
 }
 
 // follows reports whether a fault found by a check is only there because
@@ -52,49 +53,10 @@ func follows(f, cause *model.FieldError) bool {
 	return within(f.Field, cause.Field) || f.Code == "required" && within(cause.Field, f.Field)
 }
 
-// Locate adds to the faults of a document the lines of src where they stand.
-// An error that holds no model.FieldErrors, and any error when src is not
-// readable, comes back unchanged.
-func Locate(src []byte, err error) error {
-	var faults model.FieldErrors
-	if !errors.As(err, &faults) {
-		return err
-	}
-	body, syntax := parseYAML(src)
-	if syntax != nil {
-		return err
-	}
-	return locate(body, faults).Err()
-}
-
-func parseYAML(src []byte) (ast.Node, error) {
-	var faults model.FieldErrors
-	f, err := parser.ParseBytes(src, 0, parser.AllowDuplicateMapKey())
-	var syntax *yaml.SyntaxError
-	switch {
-	case errors.As(err, &syntax) && syntax.Token != nil && syntax.Token.Position != nil:
-		faults.Add("document", "syntax", fmt.Sprintf("line %d: %s", syntax.Token.Position.Line, syntax.Message))
-		return nil, faults
-	case err != nil:
-		faults.Add("document", "syntax", "must be YAML")
-		return nil, faults
-	}
-	var body ast.Node
-	for _, d := range f.Docs {
-		if d.Body == nil || d.Body.Type() == ast.DirectiveType || d.Body.Type() == ast.CommentType {
-			continue
-		}
-		if body != nil {
-			faults.Add("document", "format", fmt.Sprintf("line %d: must be one document, here begins a second", lineOf(d.Body)))
-			return nil, faults
-		}
-		body = d.Body
-	}
-	return body, nil
-}
-
 // reader fills Go values from a tree, keeping count of all that does not fit.
 type reader struct {
+	part    *part             // the file at hand
+	once    map[string]string // where keys stand that only one file may have
 	anchors map[string]ast.Node
 	faults  model.FieldErrors
 }
@@ -181,7 +143,7 @@ func (r *reader) pairs(path string, n ast.Node) ([]*ast.MappingValueNode, bool) 
 	for _, p := range all {
 		key := keyOf(p)
 		if seen[key] {
-			r.faults.Add(join(path, key), "duplicate", fmt.Sprintf("must stand here only once, line %d repeats it", lineOf(p)))
+			r.faults.Add(join(path, key), "duplicate", fmt.Sprintf("must stand here only once, %s repeats it", r.part.at(lineOf(p))))
 			continue
 		}
 		seen[key] = true
@@ -203,6 +165,13 @@ func (r *reader) readStruct(path string, n ast.Node, v reflect.Value) {
 			r.faults.Add(join(path, key), "unknown", "unknown key, must be one of "+strings.Join(keys, ", "))
 			continue
 		}
+		if path == "" && v.Field(i).Kind() != reflect.Slice {
+			if first, taken := r.once[key]; taken {
+				r.faults.Add(key, "duplicate", fmt.Sprintf("must stand in one file only, and %s has it already", first))
+				continue
+			}
+			r.once[key] = r.part.at(lineOf(p))
+		}
 		r.read(join(path, key), p.Value, v.Field(i))
 	}
 }
@@ -220,26 +189,33 @@ func (r *reader) readMap(path string, n ast.Node, v reflect.Value) {
 	}
 }
 
-// readSlice reads a list; a single plain value stands for a list of one.
+// readSlice reads a list, behind what files before have of it; a single plain
+// value stands for a list of one.
 func (r *reader) readSlice(path string, n ast.Node, v reflect.Value) {
+	from := v.Len()
+	grow := func(n int) {
+		whole := reflect.MakeSlice(v.Type(), from+n, from+n)
+		reflect.Copy(whole, v)
+		v.Set(whole)
+	}
 	seq, ok := n.(*ast.SequenceNode)
 	if !ok {
 		if _, scalar := n.(ast.ScalarNode); !scalar || v.Type().Elem().Kind() == reflect.Struct && !isText(v.Type().Elem()) {
 			r.faults.Add(path, "format", "must be a list")
 			return
 		}
-		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
-		r.read(path, n, v.Index(0))
+		grow(1)
+		r.read(path, n, v.Index(from))
 		return
 	}
-	v.Set(reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values)))
+	grow(len(seq.Values))
 	for i, e := range seq.Values {
-		at := fmt.Sprintf("%s[%d]", path, i)
+		at := fmt.Sprintf("%s[%d]", path, from+i)
 		if c := r.content(e); c != nil && c.Type() == ast.NullType {
 			r.faults.Add(at, "required", "must not be empty")
 			continue
 		}
-		r.read(at, e, v.Index(i))
+		r.read(at, e, v.Index(from+i))
 	}
 }
 
@@ -312,77 +288,4 @@ func orDocument(path string) string {
 		return "document"
 	}
 	return path
-}
-
-// locate puts the line before each fault's words and sorts the faults by it.
-func locate(body ast.Node, faults model.FieldErrors) model.FieldErrors {
-	if len(faults) == 0 || body == nil {
-		return faults
-	}
-	lines := map[string]int{"": lineOf(body)}
-	collectLines("", body, lines)
-	type placed struct {
-		*model.FieldError
-		line int
-	}
-	all := make([]placed, len(faults))
-	for i, f := range faults {
-		line := nearest(lines, f.Field)
-		all[i] = placed{&model.FieldError{Field: f.Field, Code: f.Code, Want: fmt.Sprintf("line %d: %s", line, f.Want)}, line}
-	}
-	slices.SortStableFunc(all, func(a, b placed) int { return cmp.Compare(a.line, b.line) })
-	out := make(model.FieldErrors, len(all))
-	for i, p := range all {
-		out[i] = p.FieldError
-	}
-	return out
-}
-
-// nearest is the line of a path, or of the closest thing around it that stands
-// in the document (a key may be what is missing).
-func nearest(lines map[string]int, path string) int {
-	for {
-		if line, ok := lines[path]; ok {
-			return line
-		}
-		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
-	}
-}
-
-func collectLines(path string, n ast.Node, lines map[string]int) {
-	switch x := n.(type) {
-	case *ast.MappingNode:
-		for _, p := range x.Values {
-			collectLines(path, p, lines)
-		}
-	case *ast.MappingValueNode:
-		at := join(path, keyOf(x))
-		if _, seen := lines[at]; !seen {
-			lines[at] = x.Key.GetToken().Position.Line
-		}
-		collectLines(at, x.Value, lines)
-	case *ast.SequenceNode:
-		for i, e := range x.Values {
-			at := fmt.Sprintf("%s[%d]", path, i)
-			lines[at] = lineOf(e)
-			collectLines(at, e, lines)
-		}
-	case *ast.AnchorNode:
-		collectLines(path, x.Value, lines)
-	}
-}
-
-func lineOf(n ast.Node) int {
-	switch x := n.(type) {
-	case *ast.MappingNode:
-		if len(x.Values) > 0 {
-			return lineOf(x.Values[0])
-		}
-	case *ast.MappingValueNode:
-		return x.Key.GetToken().Position.Line
-	}
-	if t := n.GetToken(); t != nil && t.Position != nil {
-		return t.Position.Line
-	}
-	return 0
 }

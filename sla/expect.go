@@ -87,10 +87,10 @@ func (i *Instant) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// ParseExpectations reads a file of expectations; faults as of ParsePolicy.
-func ParseExpectations(src []byte) (*Expectations, error) {
+// ParseExpectations reads files of expectations; faults as of ParsePolicy.
+func ParseExpectations(files []File) (*Expectations, error) {
 	x := &Expectations{}
-	if err := readDocument(src, x, x.check); err != nil {
+	if err := readDocument(files, x, x.check); err != nil {
 		return nil, err
 	}
 	return x, nil

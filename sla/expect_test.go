@@ -38,7 +38,7 @@ func compiled(t *testing.T, src string) *sla.Rules {
 
 func TestTheSamplePolicyDoesAsExpected(t *testing.T) {
 	t.Parallel()
-	x, err := sla.ParseExpectations(samples.PolicyTests)
+	x, err := sla.ParseExpectations([]sla.File{{Text: samples.PolicyTests}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestWhatIsNotAsExpectedIsTold(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			x, err := sla.ParseExpectations([]byte("cases: [{name: c, feedback: {" + tt.feedback + "}, expect: {" + tt.expect + "}}]"))
+			x, err := sla.ParseExpectations([]sla.File{{Text: []byte("cases: [{name: c, feedback: {" + tt.feedback + "}, expect: {" + tt.expect + "}}]")}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,14 +105,14 @@ func TestExpectationsOfWords(t *testing.T) {
 
 func TestFaultsOfExpectations(t *testing.T) {
 	t.Parallel()
-	_, err := sla.ParseExpectations([]byte(`
+	_, err := sla.ParseExpectations([]sla.File{{Text: []byte(`
 cases:
   - feedback: { source_type: letter, received_at: yesterday, score: { better: up } }
     expect: { owner: x, du: 1 }
   - name: b
     feedback: { severity: bad }
     expect: {}
-`))
+`)}})
 	for _, want := range []string{
 		"cases[0].name: line 3", "cases[0].feedback.source_type: line 3", "cases[0].feedback.hospital: line 3", "cases[0].feedback.received_at: line 3",
 		"cases[0].feedback.score.better: line 3", "cases[0].expect.du: line 4", "cases[1].feedback.severity: line 6",
@@ -122,7 +122,7 @@ cases:
 			t.Errorf("faults = %v, want %s among them", err, want)
 		}
 	}
-	if _, err := sla.ParseExpectations([]byte("policy: a.yaml")); err == nil {
+	if _, err := sla.ParseExpectations([]sla.File{{Text: []byte("policy: a.yaml")}}); err == nil {
 		t.Error("no case at all is no fault")
 	}
 }

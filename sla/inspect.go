@@ -6,13 +6,13 @@ import (
 	"github.com/pxactions/px/model"
 )
 
-// Inspect is ParsePolicy and Prepare in one, so that the faults of both are told
-// at once, each with its line. Without a directory (nil) the codes of people and
+// Inspect is ParsePolicyFiles and Prepare in one, so that the faults of both are told
+// at once, each with its place. Without a directory (nil) the codes of people and
 // places are not looked at, and there are no rules.
-func Inspect(src []byte, dir *Directory) (*Policy, *Rules, error) {
+func Inspect(files []File, dir *Directory) (*Policy, *Rules, error) {
 	p := &Policy{}
 	var rules *Rules
-	err := readDocument(src, p, func() model.FieldErrors {
+	err := readDocument(files, p, func() model.FieldErrors {
 		c := newCompiler(0, dir)
 		c.policy(p)
 		faults := p.check()

@@ -59,7 +59,7 @@ func TestLint(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := faultsOf(t, Locate([]byte(tt.policy), r.Lint(p, noon()).Warnings.Err()))
+			got := faultsOf(t, Locate([]File{{Text: []byte(tt.policy)}}, r.Lint(p, noon()).Warnings.Err()))
 			if tt.want == "" && got != "" || !strings.HasPrefix(got, tt.want) || strings.Contains(got, "\n") {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}

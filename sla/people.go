@@ -87,7 +87,7 @@ type SurveySpec struct {
 // elsewhere are checked by Rows, for they may be in the directory already.
 func ParseDirectory(src []byte) (*DirectoryDoc, error) {
 	d := &DirectoryDoc{}
-	if err := readDocument(src, d, d.check); err != nil {
+	if err := readDocument([]File{{Text: src}}, d, d.check); err != nil {
 		return nil, err
 	}
 	return d, nil

@@ -124,9 +124,9 @@ func TestDirectoryFaults(t *testing.T) {
 	tests := []struct{ name, src, want string }{
 		{"an unknown key", "people: []", "people: line 1: unknown key"},
 		{"a hospital's code", "hospitals: [{code: ruh-1, name: R}]", "hospitals[0].code: line 1: must be 2 to 8 capital letters"},
-		{"a hospital twice", "hospitals:\n- {code: RUH, name: R}\n- {code: RUH, name: S}", "hospitals[1].code: line 3: must be unique, hospitals[0].code has it too"},
+		{"a hospital twice", "hospitals:\n- {code: RUH, name: R}\n- {code: RUH, name: S}", "hospitals[1].code: line 3: must be unique, hospitals[0].code (line 2) has it too"},
 		{"an unknown zone", "hospitals: [{code: RUH, name: R, zone: Mars}]", "hospitals[0].zone: line 1: must be an IANA time zone"},
-		{"one alias for two", "hospitals:\n- {code: RUH, name: R, aliases: {x: [a]}}\n- {code: BER, name: B, aliases: {x: a}}", "hospitals[1].aliases.x[0]: line 3: must be unique, hospitals[0].aliases.x[0]"},
+		{"one alias for two", "hospitals:\n- {code: RUH, name: R, aliases: {x: [a]}}\n- {code: BER, name: B, aliases: {x: a}}", "hospitals[1].aliases.x[0]: line 3: must be unique, hospitals[0].aliases.x[0] (line 2)"},
 		{"a blank alias", "hospitals: [{code: RUH, name: R, aliases: {x: ' '}}]", "hospitals[0].aliases.x[0]: line 1: must not be blank"},
 		{"a department without hospital", "departments: [{code: ED, name: E}]", "departments[0].hospital: line 1: must be a hospital's code"},
 		{"a user without name", "users: [{code: a}]", "users[0].name: line 1: must be 1 to 200"},
@@ -165,7 +165,7 @@ func TestDirectoryFaults(t *testing.T) {
 departments[0].manager: line 2: nobody has the code "x"
 users[0].department: line 4: no department of RUH has the code "SPA"
 users[0].substitute.user: line 4: nobody has the code "y"`
-		if got := faultsOf(t, Locate(src, err)); got != want {
+		if got := faultsOf(t, Locate([]File{{Text: src}}, err)); got != want {
 			t.Errorf("got\n%s\nwant\n%s", got, want)
 		}
 	})
@@ -241,7 +241,7 @@ func TestSamples(t *testing.T) {
 		}
 		r, err := Compile(p, 1, dir)
 		if err != nil {
-			t.Fatalf("%s: %v", name, Locate(src, err))
+			t.Fatalf("%s: %v", name, Locate([]File{{Text: src}}, err))
 		}
 		if len(r.rules) == 0 || len(r.rows) == 0 {
 			t.Errorf("%s has no rules or configs", name)

@@ -244,9 +244,12 @@ type Exemption struct {
 // ParsePolicy reads a policy document (YAML or JSON). It returns every fault at
 // once as model.FieldErrors, each with its line. Codes of people and places are
 // checked by Compile.
-func ParsePolicy(src []byte) (*Policy, error) {
+func ParsePolicy(src []byte) (*Policy, error) { return ParsePolicyFiles([]File{{Text: src}}) }
+
+// ParsePolicyFiles is ParsePolicy for a document in files.
+func ParsePolicyFiles(files []File) (*Policy, error) {
 	p := &Policy{}
-	if err := readDocument(src, p, p.check); err != nil {
+	if err := readDocument(files, p, p.check); err != nil {
 		return nil, err
 	}
 	return p, nil

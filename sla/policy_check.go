@@ -42,14 +42,14 @@ func (p *Policy) check() model.FieldErrors {
 		oneOf(c, "merge.complaints", p.Merge.Complaints, []MergeKind{MergeJoin, MergeLink})
 		oneOf(c, "merge.patient_safety", p.Merge.PatientSafety, []MergeKind{MergeJoin, MergeLink})
 	}
-	names := map[string]bool{}
+	names := map[string]string{}
 	for i := range p.Calendars {
 		at, s := fmt.Sprintf("calendars[%d]", i), &p.Calendars[i]
 		c.name(at, s.Name)
-		if names[s.Name] {
-			c.add(at+".name", "duplicate", "another calendar has the name %q", s.Name)
+		if other, taken := names[s.Name]; taken {
+			c.add(at+".name", "duplicate", "must be unique, %s has the name %q already", other, s.Name)
 		}
-		names[s.Name] = true
+		names[s.Name] = at
 		c.calendar(at, s)
 	}
 	scopes := map[string]string{}

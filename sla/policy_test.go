@@ -57,7 +57,7 @@ func TestPolicyFaults(t *testing.T) {
 		{"a stage's unknown clock", "sla:\n- name: a\n  stages: {low: [{after_hours: 1, clock: wall}]}", "sla[0].stages.low[0].clock: line 3: \"wall\" is unknown"},
 		{"a stage's unknown channel", "sla:\n- name: a\n  stages: {low: [{after_hours: 1, channels: [fax]}]}", "sla[0].stages.low[0].channels[0]: line 3: \"fax\" is unknown"},
 		{"a stage that never ends", "sla:\n- name: a\n  stages: {low: [{after_hours: 1, repeat: 21}]}", "sla[0].stages.low[0].repeat: line 3: must be from 0 to 20"},
-		{"a calendar twice", "calendars:\n- {name: a, timezone: UTC, always_open: true}\n- {name: a, timezone: UTC, always_open: true}", "calendars[1].name: line 3: another calendar has the name"},
+		{"a calendar twice", "calendars:\n- {name: a, timezone: UTC, always_open: true}\n- {name: a, timezone: UTC, always_open: true}", "calendars[1].name: line 3: must be unique, calendars[0] (line 2) has the name \"a\" already"},
 		{"a calendar without open time", "calendars:\n- {name: a, timezone: UTC}", "calendars[0].weekly: line 2: a window on one weekday"},
 		{"an age without unit", "max_age: 7", "max_age: line 1: must be a length of time with its unit"},
 		{"an age below zero", "max_age: -1h", "max_age: line 1: must be above 0"},
@@ -72,7 +72,7 @@ func TestPolicyFaults(t *testing.T) {
 		{"a target department without hospital", "routing:\n- name: a\n  assign_to_department: ED", "routing[0].hospital: line 2: required with assign_to_department"},
 
 		{"a trigger that says nothing", "triggers:\n- hospital: RUH", "triggers[0]: line 2: says nothing"},
-		{"two triggers of one scope", "triggers:\n- {hospital: RUH, nps: []}\n- {hospital: RUH, complaints: always, nps: []}", "triggers[1].nps: line 3: is already set for this scope by triggers[0]"},
+		{"two triggers of one scope", "triggers:\n- {hospital: RUH, nps: []}\n- {hospital: RUH, complaints: always, nps: []}", "triggers[1].nps: line 3: is already set for this scope by triggers[0] (line 2)"},
 		{"a trigger that never applies", "triggers:\n- {source_type: survey, kpi: []}", "triggers[0].kpi: line 2: never applies to source_type survey"},
 		{"an unknown switch", "triggers:\n- complaints: sometimes", `triggers[0].complaints: line 2: "sometimes" is unknown, must be one of always, never`},
 		{"a threshold above 100", "triggers:\n- score: {below: 101}", "triggers[0].score.below: line 2: must be above 0 and at most 100"},
@@ -110,7 +110,7 @@ func TestPolicyFaults(t *testing.T) {
 		{"a stage that raises to nowhere", "sla:\n- name: a\n  stages: {low: [{after_hours: 1, raise_priority: top}]}", `raise_priority: line 3: "top" is unknown`},
 		{"an unknown clock", "sla:\n- name: a\n  clock: {low: sun}", `sla[0].clock.low: line 3: "sun" is unknown, must be one of elapsed, open`},
 		{"an exemption of all", "sla:\n- name: a\n  approval_exempt: [{}]", "sla[0].approval_exempt[0]: line 3: must name a source_type or a severity"},
-		{"two active configs for all", "sla:\n- name: a\n- name: b", "sla[1]: line 3: must be the only active SLA config of its scope, which sla[0] has already"},
+		{"two active configs for all", "sla:\n- name: a\n- name: b", "sla[1]: line 3: must be the only active SLA config of its scope, which sla[0] (line 2) has already"},
 		{"two active configs of a department", "sla:\n- {name: a, hospital: RUH, department: ED}\n- {name: b, hospital: RUH, department: ED}", "sla[1]: line 3: must be the only active"},
 		{"two configs of which one is active", "sla:\n- name: a\n- {name: b, is_active: false}", ""},
 		{"an empty document", "# nothing\n", ""},
@@ -178,7 +178,7 @@ routing[0].department: line 6: no department of RUH has the code "SPA"
 routing[0].assign_to_department: line 7: no department of RUH has the code "GYM"
 routing[0].assign_to_user: line 8: nobody has the code "eve"
 sla[0].department: line 13: no department of BER has the code "LAB"`
-	if got := faultsOf(t, Locate(src, err)); got != want {
+	if got := faultsOf(t, Locate([]File{{Text: src}}, err)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	if _, err := Compile(&Policy{SLA: []ConfigSpec{{}}}, 1, nil); faultsOf(t, err) == "" {

@@ -37,7 +37,7 @@ func TestExamplesOfTheSchema(t *testing.T) {
 				continue
 			}
 			v := reflect.New(ty)
-			if err := readDocument([]byte(key+": "+w.example), v.Interface(), func() model.FieldErrors { return nil }); err != nil {
+			if err := readDocument([]File{{Text: []byte(key + ": " + w.example)}}, v.Interface(), func() model.FieldErrors { return nil }); err != nil {
 				t.Errorf("%s.%s: %v", name, key, err)
 			}
 			if v.Elem().IsZero() {

@@ -1,9 +1,14 @@
 package e2e
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pxactions/px/internal/testenv"
 )
 
 // TestAPolicyIsKnownBeforeItIsApplied by what px policy diff says of it.
@@ -28,4 +33,33 @@ func TestAPolicyIsKnownBeforeItIsApplied(t *testing.T) {
 	r := c.command(nil, "policy", "diff", "-f", c.file("faulty.yaml", "sla: [{ name: a }]\nrouting: [{ name: a, hospital: NIX }]"))
 	assert.Equal(t, 1, r.code)
 	assert.Regexp(t, `faulty\.yaml:2: routing\[0\]\.hospital`, r.err)
+}
+
+// TestAPolicyMayBeAFolder for every command that takes one.
+func TestAPolicyMayBeAFolder(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, testenv.DatabaseURL(t), testenv.RedisURL(t))
+	c.px("directory", "apply", "-f", c.file("directory.yaml", directory(1, "", "log")))
+	dir := t.TempDir()
+	write := func(name, text string) {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	}
+	write("all.yaml", "max_age: 3d\nrouting: [{ name: a, hospital: TST, priority: 1 }]\n")
+	write("tst/routing.yml", "routing:\n  - { name: b, hospital: TST }\n")
+	write("tst/sla.yaml", policy(hours{target: 60, reminder: 4, gap: 2}))
+	assert.Contains(t, c.px("policy", "validate", "-f", dir), filepath.Join(dir, "tst/routing.yml")+`:2: warning: routing[1]: never fits: "a" comes first`)
+	c.px("policy", "apply", "-f", dir)
+	whole := c.px("policy", "export")
+	assert.Contains(t, whole, "max_age: 3d")
+	assert.Contains(t, c.px("policy", "diff", "-f", c.file("whole.yaml", whole)), "no difference from revision 1\n")
+	assert.Contains(t, c.px("policy", "diff", "-f", dir), "no difference from revision 1\n")
+
+	write("tst/routing.yml", "\nrouting:\n  - { name: b, hospital: NIX }\n")
+	for _, args := range [][]string{{"apply"}, {"diff"}, {"validate"}} {
+		r := c.command(nil, "policy", args[0], "-f", dir)
+		assert.Equal(t, 1, r.code, args)
+		assert.Contains(t, r.err, filepath.Join(dir, "tst/routing.yml")+":3: routing[1].hospital: ", args)
+	}
 }

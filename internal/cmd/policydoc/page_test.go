@@ -49,7 +49,7 @@ func TestExamplesOfThePage(t *testing.T) {
 	examples := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(text, -1)
 	require.GreaterOrEqual(t, len(examples), 5)
 	for _, x := range examples {
-		_, _, err := sla.Inspect(x[1], dir)
+		_, _, err := sla.Inspect([]sla.File{{Text: x[1]}}, dir)
 		assert.NoError(t, err, "%s", x[1])
 	}
 }
