@@ -19,7 +19,7 @@ import (
 )
 
 type policyCmd struct {
-	Apply    policyApplyCmd    `cmd:"" help:"Make a policy file the active revision."`
+	Apply    policyApplyCmd    `cmd:"" help:"Tell what a policy would change, and make it the active revision."`
 	Validate policyValidateCmd `cmd:"" help:"Tell every fault of a policy file, and what in it is likely not meant."`
 	Test     policyTestCmd     `cmd:"" help:"Decide cases by a policy file; exit code 1 if any comes out otherwise."`
 	Diff     policyDiffCmd     `cmd:"" help:"Tell in what a policy file differs, and what it would do to open actions."`
@@ -37,21 +37,24 @@ type policyApplyCmd struct {
 	ApplyTo string `enum:"new,open" default:"new" help:"new: actions that are open keep the SLA config they were made under; open: they are put under this policy, too. Cut off, the same command finishes it."`
 }
 
-// Run applies the file.
+// Run tells what changes, and applies the policy.
 func (c policyApplyCmd) Run(ctx context.Context, s *Settings) error {
-	src, p, err := readPolicy(c.File)
+	files, p, err := readPolicy(c.File)
 	if err != nil {
 		return err
 	}
 	return withStore(ctx, s, func(st *store.Store) error {
+		if err := printChange(ctx, st, p, 0, c.ApplyTo); err != nil {
+			return faultsIn(c.File, sla.Locate(files, err))
+		}
 		revision, changed, err := st.ApplyPolicy(ctx, p, whoApplies(c.By), c.Note)
 		if err != nil {
-			return faultsIn(c.File, sla.Locate(src, err))
+			return faultsIn(c.File, sla.Locate(files, err))
 		}
 		if changed {
-			fmt.Printf("revision %d is active: %d triggers, %d routing rules, %d SLA configs\n", revision, len(p.Triggers), len(p.Routing), len(p.SLA))
+			fmt.Printf("\nrevision %d is active: %d triggers, %d routing rules, %d SLA configs\n", revision, len(p.Triggers), len(p.Routing), len(p.SLA))
 		} else {
-			fmt.Printf("revision %d is this policy already\n", revision)
+			fmt.Printf("\nrevision %d is this policy already\n", revision)
 		}
 		if c.ApplyTo != "open" {
 			return nil

@@ -22,32 +22,50 @@ type policyDiffCmd struct {
 
 // Run prints both; it changes nothing.
 func (c policyDiffCmd) Run(ctx context.Context, s *Settings) error {
-	src, p, err := readPolicy(c.File)
+	files, p, err := readPolicy(c.File)
 	if err != nil {
 		return err
 	}
 	return withStore(ctx, s, func(st *store.Store) error {
-		old, row, err := st.Policy(ctx, c.Against)
-		if err != nil {
-			return err
-		}
-		ds, err := sla.Diff(old, p)
-		if err != nil {
-			return err
-		}
-		if len(ds) == 0 {
-			fmt.Printf("no difference from revision %d\n", row.Revision)
-		}
-		printDifferences(os.Stdout, ds)
-		pv, err := st.PreviewPolicy(ctx, p)
-		if err != nil {
-			return faultsIn(c.File, sla.Locate(src, err))
-		}
-		fmt.Printf("\nopen actions: %d\n", pv.Live)
-		printImpact(os.Stdout, "px policy apply (new calendars reach them)", pv.Calendars)
-		printImpact(os.Stdout, "px policy apply --apply-to open", pv.Whole)
-		return nil
+		return faultsIn(c.File, sla.Locate(files, printChange(ctx, st, p, c.Against, "new", "open")))
 	})
+}
+
+// printChange tells in what a policy differs from a revision (0: the active one),
+// and what applying it to new or open would do to open actions.
+func printChange(ctx context.Context, st *store.Store, p *sla.Policy, against int64, applyTo ...string) error {
+	old, row, err := st.Policy(ctx, against)
+	if err != nil {
+		return err
+	}
+	ds, err := sla.Diff(old, p)
+	if err != nil {
+		return err
+	}
+	switch {
+	case row.Revision == 0:
+		fmt.Println("there is no revision yet: all of it is new")
+	case len(ds) == 0:
+		fmt.Printf("no difference from revision %d\n", row.Revision)
+	default:
+		printDifferences(os.Stdout, ds)
+	}
+	pv, err := st.PreviewPolicy(ctx, p)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\nopen actions: %d\n", pv.Live)
+	if pv.Live == 0 {
+		return nil
+	}
+	for _, to := range applyTo {
+		if to == "open" {
+			printImpact(os.Stdout, "px policy apply --apply-to open", pv.Whole)
+			continue
+		}
+		printImpact(os.Stdout, "px policy apply (new calendars reach them)", pv.Calendars)
+	}
+	return nil
 }
 
 func printDifferences(w io.Writer, ds []sla.Difference) {

@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -26,13 +29,29 @@ func TestAPolicyIsKnownBeforeItIsApplied(t *testing.T) {
 	assert.Equal(t, revisions, c.px("policy", "history"))
 
 	before := c.px("policy", "export")
-	c.px("policy", "apply", "-f", longer)
+	out = c.px("policy", "apply", "-f", longer)
+	assert.Regexp(t, `(?s)~ high_hours: 48 -> 60\n.*\nopen actions: 1\n\npx policy apply \(new calendars reach them\):\n  no due date moves\n  nobody is told\n\nrevision 2 is active: `, out)
+	assert.NotContains(t, out, "--apply-to open")
+	was := due(t, c)
 	assert.Contains(t, c.px("policy", "diff", "-f", longer), "no difference from revision 2\n")
 	assert.Contains(t, c.px("policy", "diff", "-f", longer, "--against", "1"), "~ high_hours: 48 -> 60\n")
 	assert.Contains(t, c.px("policy", "diff", "-f", c.file("before.yaml", before)), "~ high_hours: 60 -> 48\n")
+	out = c.px("policy", "apply", "-f", longer, "--apply-to", "open")
+	assert.Contains(t, out, "no difference from revision 2\n\nopen actions: 1\n\npx policy apply --apply-to open:\n  due dates that move: 1, from +12h to +12h, median +12h\n")
+	assert.Contains(t, out, "\nrevision 2 is this policy already\n1 open actions are under revision 2 now\n")
+	assert.NotContains(t, out, "new calendars")
+	assert.Equal(t, was.Add(12*time.Hour), due(t, c), "as it was told")
 	r := c.command(nil, "policy", "diff", "-f", c.file("faulty.yaml", "sla: [{ name: a }]\nrouting: [{ name: a, hospital: NIX }]"))
 	assert.Equal(t, 1, r.code)
 	assert.Regexp(t, `faulty\.yaml:2: routing\[0\]\.hospital`, r.err)
+}
+
+// due is when the one action is.
+func due(t *testing.T, c *cluster) time.Time {
+	t.Helper()
+	actions := slices.Collect(maps.Values(c.ledger().actions))
+	require.Len(t, actions, 1)
+	return actions[0].DueAt
 }
 
 // TestAPolicyMayBeAFolder for every command that takes one.
@@ -50,7 +69,7 @@ func TestAPolicyMayBeAFolder(t *testing.T) {
 	write("tst/routing.yml", "routing:\n  - { name: b, hospital: TST }\n")
 	write("tst/sla.yaml", policy(hours{target: 60, reminder: 4, gap: 2}))
 	assert.Contains(t, c.px("policy", "validate", "-f", dir), filepath.Join(dir, "tst/routing.yml")+`:2: warning: routing[1]: never fits: "a" comes first`)
-	c.px("policy", "apply", "-f", dir)
+	assert.Contains(t, c.px("policy", "apply", "-f", dir), "there is no revision yet: all of it is new\n\nopen actions: 0\n\nrevision 1 is active: 0 triggers, 3 routing rules, 1 SLA configs\n")
 	whole := c.px("policy", "export")
 	assert.Contains(t, whole, "max_age: 3d")
 	assert.Contains(t, c.px("policy", "diff", "-f", c.file("whole.yaml", whole)), "no difference from revision 1\n")
