@@ -84,7 +84,7 @@ func TestExpectationsOfWords(t *testing.T) {
 	t.Parallel()
 	src := strings.Replace(string(samples.Policy), "triggers:", "triggers:\n  - { name: Grave, hospital: RUH, raise: [{ keywords: fell, severity: critical, negative: true }] }", 1)
 	rules := compiled(t, src)
-	x, err := sla.ParseExpectations([]byte(`cases:
+	x, err := sla.ParseExpectations([]sla.File{{Text: []byte(`cases:
   - name: in the text
     feedback: { source_type: survey, hospital: RUH, survey: INPATIENT-2026, score: { value: 5 }, text: He fell., received_at: 2026-04-05T09:00:00+03:00 }
     expect: { decision: created, reason: raised, severity: critical }
@@ -93,7 +93,7 @@ func TestExpectationsOfWords(t *testing.T) {
     expect: { reason: complaint, severity: critical }
   - name: nowhere
     feedback: { source_type: complaint, hospital: RUH, title: No fellow, received_at: 2026-04-05T09:00:00+03:00 }
-    expect: { severity: critical }`))
+    expect: { severity: critical }`)}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,10 +13,10 @@ import (
 	"github.com/pxactions/px/sla"
 )
 
-func compiledSchema(t *testing.T) *jsonschema.Schema { return compiled(t, "") }
+func compiledSchema(t *testing.T) *jsonschema.Schema { return compiledPart(t, "") }
 
 // compiled is a part of the schema: "" is all of it, "#/$defs/stage" that object.
-func compiled(t *testing.T, part string) *jsonschema.Schema {
+func compiledPart(t *testing.T, part string) *jsonschema.Schema {
 	t.Helper()
 	src, err := sla.Schema()
 	if err != nil {
@@ -125,7 +125,7 @@ func TestExamplesFitTheSchema(t *testing.T) {
 		for key, p := range o.Properties {
 			for _, x := range p.Examples {
 				seen++
-				if err := validate(t, compiled(t, part+"/properties/"+key), string(x)); err != nil {
+				if err := validate(t, compiledPart(t, part+"/properties/"+key), string(x)); err != nil {
 					t.Errorf("%s/%s: %v", part, key, err)
 				}
 			}
