@@ -2,11 +2,9 @@ package notify
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"net"
-	"syscall"
 	"time"
+
+	"github.com/pxactions/px/internal/guard"
 )
 
 // SendError is why a letter was not taken. Its text is built from Code alone
@@ -39,30 +37,11 @@ func permanent(code string) *SendError { return &SendError{Permanent: true, Code
 func temporary(code string) *SendError { return &SendError{Code: code} }
 
 // fault names a failure of the connection. All are temporary, save an address
-// that the guard refuses.
+// that the guard refuses. cause is the context's own error alone.
 func fault(ctx context.Context, err error) *SendError {
-	var (
-		dns  *net.DNSError
-		cert *tls.CertificateVerificationError
-		rec  tls.RecordHeaderError
-		slow net.Error
-	)
-	switch {
-	case errors.Is(err, errBlocked):
-		return permanent("blocked_address")
-	case errors.Is(ctx.Err(), context.Canceled):
-		return &SendError{Code: "cancelled", cause: ctx.Err()}
-	case ctx.Err() != nil:
-		return &SendError{Code: "timeout", cause: ctx.Err()}
-	case errors.As(err, &cert), errors.As(err, &rec):
-		return temporary("tls")
-	case errors.As(err, &dns):
-		return temporary("dns")
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return temporary("refused")
-	case errors.As(err, &slow) && slow.Timeout():
-		return temporary("timeout")
-	default:
-		return temporary("connection")
+	code := guard.Reason(ctx, err)
+	if code == guard.Blocked {
+		return permanent(code)
 	}
+	return &SendError{Code: code, cause: ctx.Err()}
 }

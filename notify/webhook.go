@@ -3,7 +3,6 @@ package notify
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -15,6 +14,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/pxactions/px/internal/guard"
 	"github.com/pxactions/px/model"
 )
 
@@ -31,10 +31,9 @@ type WebhookSettings struct {
 }
 
 const (
-	webhookTimeout  = 10 * time.Second
-	webhookType     = "px.message"
-	maxAnswerBytes  = 4 << 10  // of a response that is read, so that its connection can be used again
-	maxAnswerHeader = 16 << 10 // of a response that is accepted at all
+	webhookTimeout = 10 * time.Second
+	webhookType    = "px.message"
+	maxAnswerBytes = 4 << 10 // of a response that is read, so that its connection can be used again
 )
 
 // Webhook posts letters as JSON, signed as Standard Webhooks says. It follows
@@ -72,24 +71,8 @@ func newWebhook(s Settings, faults *model.FieldErrors) *Webhook {
 	if timeout <= 0 {
 		timeout = webhookTimeout
 	}
-	g := newGuard(s.Webhook.Allow, faults)
-	client := func(public bool) *http.Client {
-		return &http.Client{
-			Transport: &http.Transport{
-				DialContext:            g.dial(timeout, public),
-				TLSClientConfig:        &tls.Config{RootCAs: s.RootCAs, MinVersion: tls.VersionTLS12},
-				TLSHandshakeTimeout:    timeout,
-				ForceAttemptHTTP2:      true,
-				DisableCompression:     true,
-				MaxIdleConns:           64,
-				MaxIdleConnsPerHost:    4,
-				IdleConnTimeout:        30 * time.Second,
-				MaxResponseHeaderBytes: maxAnswerHeader,
-			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
-	}
-	return &Webhook{now: s.Now, signers: signers, timeout: timeout, https: client(true), plain: client(false)}
+	g := guard.New(s.Webhook.Allow, "webhook.allow", faults)
+	return &Webhook{now: s.Now, signers: signers, timeout: timeout, https: g.Client(timeout, true, s.RootCAs), plain: g.Client(timeout, false, s.RootCAs)}
 }
 
 // Send posts the letter once.

@@ -1,9 +1,14 @@
-package notify
+// Package guard lets calls to addresses that people typed (webhooks, holiday
+// feeds) reach the open internet, and inside only what an operator named.
+package guard
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,17 +21,21 @@ import (
 // errBlocked is a dial that the guard refused.
 var errBlocked = errors.New("address not allowed")
 
-// guard decides which addresses a webhook may reach. It looks at the address
-// that is really dialled, after name resolution, so that no name can lead
-// inside, whatever it resolved to before.
-type guard struct {
+// Blocked is the Reason of a call that the guard refused.
+const Blocked = "blocked_address"
+
+// Guard decides which addresses may be reached; the zero Guard knows none
+// inside. It looks at the address that is really dialled, after name
+// resolution, so that no name can lead inside, whatever it resolved to before.
+type Guard struct {
 	hosts    []string
 	prefixes []netip.Prefix
 }
 
-// newGuard reads the allow-list: CIDRs, addresses and host names.
-func newGuard(allow []string, faults *model.FieldErrors) guard {
-	var g guard
+// New reads the allow-list: CIDRs, addresses and host names. field names it in
+// faults.
+func New(allow []string, field string, faults *model.FieldErrors) Guard {
+	var g Guard
 	for _, entry := range allow {
 		entry = strings.ToLower(strings.TrimSpace(entry))
 		if p, err := netip.ParsePrefix(entry); err == nil {
@@ -39,7 +48,7 @@ func newGuard(allow []string, faults *model.FieldErrors) guard {
 			continue
 		}
 		if entry == "" || strings.ContainsAny(entry, "/:@ *") {
-			faults.Add("webhook.allow", "format", "each entry must be a CIDR (10.0.0.0/8), an address or a host name without port")
+			faults.Add(field, "format", "each entry must be a CIDR (10.0.0.0/8), an address or a host name without port")
 			continue
 		}
 		g.hosts = append(g.hosts, strings.TrimSuffix(entry, "."))
@@ -48,13 +57,13 @@ func newGuard(allow []string, faults *model.FieldErrors) guard {
 }
 
 // allowed reports whether an operator named the address.
-func (g guard) allowed(a netip.Addr) bool {
+func (g Guard) allowed(a netip.Addr) bool {
 	return slices.ContainsFunc(g.prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // dial makes a dialer for the transport. With public true every public address
 // may be reached besides those allowed; else only those.
-func (g guard) dial(timeout time.Duration, public bool) func(ctx context.Context, network, address string) (net.Conn, error) {
+func (g Guard) dial(timeout time.Duration, public bool) func(ctx context.Context, network, address string) (net.Conn, error) {
 	trusted := &net.Dialer{Timeout: timeout}
 	guarded := &net.Dialer{Timeout: timeout, Control: func(_, address string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(address)
@@ -76,6 +85,60 @@ func (g guard) dial(timeout time.Duration, public bool) func(ctx context.Context
 			return trusted.DialContext(ctx, network, address)
 		}
 		return guarded.DialContext(ctx, network, address)
+	}
+}
+
+// maxAnswerHeader is how much of a response's header is accepted at all, in bytes.
+const maxAnswerHeader = 16 << 10
+
+// Client makes an HTTP client behind the guard: every public address may be
+// reached with public true, besides those allowed. It uses no proxy, which
+// would dial in its place, and follows no redirect. Each phase of a call may
+// take timeout. roots nil: the system's.
+func (g Guard) Client(timeout time.Duration, public bool, roots *x509.CertPool) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext:            g.dial(timeout, public),
+			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			TLSHandshakeTimeout:    timeout,
+			ForceAttemptHTTP2:      true,
+			DisableCompression:     true,
+			MaxIdleConns:           64,
+			MaxIdleConnsPerHost:    4,
+			IdleConnTimeout:        30 * time.Second,
+			MaxResponseHeaderBytes: maxAnswerHeader,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Reason names why a call through a Client failed, in a word that holds neither
+// address nor answer: Blocked, cancelled, timeout, tls, dns, refused or
+// connection. ctx is the caller's own, without the bound of the one call.
+func Reason(ctx context.Context, err error) string {
+	var (
+		dns  *net.DNSError
+		cert *tls.CertificateVerificationError
+		rec  tls.RecordHeaderError
+		slow net.Error
+	)
+	switch {
+	case errors.Is(err, errBlocked):
+		return Blocked
+	case errors.Is(ctx.Err(), context.Canceled):
+		return "cancelled"
+	case ctx.Err() != nil:
+		return "timeout"
+	case errors.As(err, &cert), errors.As(err, &rec):
+		return "tls"
+	case errors.As(err, &dns):
+		return "dns"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refused"
+	case errors.As(err, &slow) && slow.Timeout():
+		return "timeout"
+	default:
+		return "connection"
 	}
 }
 
