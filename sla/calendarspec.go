@@ -19,6 +19,8 @@ type CalendarSpec struct {
 	Weekly map[string][]Hours `yaml:"weekly,omitzero" json:"weekly,omitzero"`
 	// Holidays are closed.
 	Holidays []HolidaySpec `yaml:"holidays,omitzero" json:"holidays,omitzero"`
+	// Feeds are holidays that somebody else keeps.
+	Feeds []FeedSpec `yaml:"feeds,omitzero" json:"feeds,omitzero"`
 	// SpecialDays replace the weekly windows of their dates and win over
 	// holidays; of several for one date the last counts.
 	SpecialDays []SpecialSpec `yaml:"special_days,omitzero" json:"special_days,omitzero"`
@@ -197,13 +199,14 @@ func (c *checker) calendar(at string, s *CalendarSpec) Calendar {
 		zone = time.UTC
 	}
 	if s.AlwaysOpen {
-		if len(s.Weekly)+len(s.Holidays)+len(s.SpecialDays) > 0 {
-			c.add(at+".always_open", "conflict", "leaves no room for weekly, holidays or special_days")
+		if len(s.Weekly)+len(s.Holidays)+len(s.Feeds)+len(s.SpecialDays) > 0 {
+			c.add(at+".always_open", "conflict", "leaves no room for weekly, holidays, feeds or special_days")
 		}
 		return Calendar{}
 	}
 	h := &openHours{zone: zone, dates: map[day]special{}, yearly: map[Date]special{}}
 	c.weekly(at+".weekly", s.Weekly, h)
+	c.feeds(at+".feeds", s.Feeds, h)
 	for i := range s.Holidays {
 		hd := &s.Holidays[i]
 		c.dates(fmt.Sprintf("%s.holidays[%d]", at, i), &SpecialSpec{Date: hd.Date, From: hd.From, To: hd.To}, special{name: hd.Name, holiday: true}, h)

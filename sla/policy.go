@@ -256,7 +256,13 @@ func ParsePolicyFiles(files []File) (*Policy, error) {
 }
 
 // YAML writes the document in a stable form that ParsePolicy reads back to the
-// same policy.
+// same policy. What the program itself writes into it is marked so.
 func (p *Policy) YAML() ([]byte, error) {
-	return yaml.MarshalWithOptions(p, yaml.IndentSequence(true))
+	marks := yaml.CommentMap{}
+	for i := range p.Calendars {
+		for j := range p.Calendars[i].Feeds {
+			marks[fmt.Sprintf("$.calendars[%d].feeds[%d].dates", i, j)] = []*yaml.Comment{yaml.HeadComment(" Written by px, as the feed said last; an edit is lost.")}
+		}
+	}
+	return yaml.MarshalWithOptions(p, yaml.IndentSequence(true), yaml.WithComment(marks))
 }

@@ -41,6 +41,12 @@ func calendarWords() map[string]words {
 		"CalendarSpec.weekly":       {"Windows by weekday (mon) or run of weekdays (sun-thu). Days left out are closed.", "none, with always_open alone", `{sun-wed: 08:00-16:00, thu: ["08:00-12:00", "13:00-15:00"]}`},
 		"CalendarSpec.holidays":     {"Closed dates.", "none", ""},
 		"CalendarSpec.special_days": {"Dates with windows of their own, which win over weekly ones and holidays.", "none", ""},
+		"CalendarSpec.feeds":        {"Closed dates that somebody else keeps, as iCalendar; refreshed every six hours.", "none", ""},
+
+		"FeedSpec.name":  {"1 to 200 characters, once in the calendar.", "", "Saudi holidays"},
+		"FeedSpec.url":   {"https://…; http:// with a loopback host alone.", "file", "https://example.org/holidays.ics"},
+		"FeedSpec.file":  {"Absolute path, which every worker can read.", "url", "/etc/px/holidays.ics"},
+		"FeedSpec.dates": {"What it said last. Written by px.", "not fetched yet", ""},
 
 		"HolidaySpec.name": {"For people.", "no name", "National Day"},
 		"HolidaySpec.date": {"One date, or with no year that of every year.", "from and to", "09-23"},

@@ -231,10 +231,10 @@ func TestLibrariesStayWhereTheyBelong(t *testing.T) {
 	}
 }
 
-// covers tells whether imported is library or a package of it. database/sql/driver only names types, and net/mail
-// and net/url only read texts.
+// covers tells whether imported is library or a package of it. database/sql/driver only names types, and net/mail,
+// net/netip and net/url only read texts.
 func covers(library, imported string) bool {
-	return under(imported, library) && !slices.Contains([]string{"database/sql/driver", "net/mail", "net/url"}, imported)
+	return under(imported, library) && !slices.Contains([]string{"database/sql/driver", "net/mail", "net/netip", "net/url"}, imported)
 }
 
 // TestMandatedPackagesExist finds each by a Go file that is no test.
