@@ -123,7 +123,7 @@ func bugsOnly(name string) bool {
 		"clock_speed_positive", "actions_ref_key", "actions_period_positive", "actions_paused_not_negative", "actions_next_whole",
 		"actions_ended_without_next", "feedback_decided_whole", "feedback_action_whole", "feedback_mapped", "deadline_events_not_early",
 		"action_logs_seq_positive", "action_attachments_size", "action_attachments_storage_key", "messages_key_key", "messages_open_has_try",
-		"messages_claim_whole", "api_keys_hash_key", "surveys_metric_check",
+		"messages_claim_whole", "api_keys_hash_key", "surveys_metric_check", "calendar_feeds_failed_whole",
 	}, name)
 }
 

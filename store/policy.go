@@ -13,45 +13,70 @@ import (
 	"github.com/pxactions/px/sla"
 )
 
-// ApplyPolicy makes a policy the active one, as a new revision. A policy equal
-// to the active one changes nothing: its revision is returned with false.
-// Running actions keep the revision they were made under. Codes that the
-// directory does not have are model.FieldErrors.
+// ApplyPolicy makes a policy the active one, as a new revision, with what its
+// holiday feeds said last. A policy equal to the active one changes nothing: its
+// revision is returned with false. Running actions keep the revision they were
+// made under. Codes that the directory does not have are model.FieldErrors.
 func (s *Store) ApplyPolicy(ctx context.Context, p *sla.Policy, by, note string) (revision int64, changed bool, err error) {
+	err = s.inTx(ctx, func(ctx context.Context, tx bun.Tx, st txState) error {
+		active, err := lockPolicy(ctx, tx)
+		if err != nil {
+			return err
+		}
+		p, err := carryFeeds(ctx, tx, p)
+		if err != nil {
+			return err
+		}
+		revision, changed, err = revise(ctx, tx, st, active, p, change{by, note, sla.Prepare})
+		return err
+	})
+	return revision, changed, err
+}
+
+// lockPolicy returns the active revision, zero for none, and keeps others from
+// making another: one at a time, so that the highest revision is also the last
+// applied.
+func lockPolicy(ctx context.Context, tx bun.Tx) (active model.PolicyRevision, err error) {
+	if _, err := tx.ExecContext(ctx, "LOCK TABLE policy_revisions IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+		return active, fmt.Errorf("wait for other policy changes: %w", err)
+	}
+	err = tx.NewSelect().Model(&active).OrderExpr("revision DESC").Limit(1).Scan(ctx)
+	if err != nil && !isNotFound(mapErr(err)) {
+		return active, fmt.Errorf("read the active policy: %w", err)
+	}
+	return active, nil
+}
+
+// change is who makes a revision and why, and how its rules are compiled.
+type change struct {
+	by, note string
+	compile  func(*sla.Policy, int64, *sla.Directory) (*sla.Rules, error)
+}
+
+// revise writes a policy as the revision after the active one, unless it is the
+// same.
+func revise(ctx context.Context, tx bun.Tx, st txState, active model.PolicyRevision, p *sla.Policy, c change) (revision int64, changed bool, err error) {
 	doc, err := json.Marshal(p)
 	if err != nil {
 		return 0, false, fmt.Errorf("write the policy as JSON: %w", err)
 	}
 	sum := sha256.Sum256(doc)
-	err = s.inTx(ctx, func(ctx context.Context, tx bun.Tx, st txState) error {
-		// One at a time, so that the highest revision is also the last applied.
-		if _, err := tx.ExecContext(ctx, "LOCK TABLE policy_revisions IN SHARE ROW EXCLUSIVE MODE"); err != nil {
-			return fmt.Errorf("wait for other policy changes: %w", err)
-		}
-		var active model.PolicyRevision
-		err := tx.NewSelect().Model(&active).OrderExpr("revision DESC").Limit(1).Scan(ctx)
-		if err != nil && !isNotFound(mapErr(err)) {
-			return fmt.Errorf("read the active policy: %w", err)
-		}
-		if active.Revision > 0 && string(active.SHA256) == string(sum[:]) {
-			revision, changed = active.Revision, false
-			return nil
-		}
-		revision, changed = active.Revision+1, true
-		rules, err := sla.Prepare(p, revision, st.Dir)
-		if err != nil {
-			return err
-		}
-		row := model.PolicyRevision{
-			Revision: revision, Document: model.Of(json.RawMessage(doc)), SHA256: sum[:],
-			Note: note, CreatedBy: by, CreatedAt: second(st.Now.Domain),
-		}
-		if _, err := tx.NewInsert().Model(&row).Exec(ctx); err != nil {
-			return fmt.Errorf("write policy revision %d: %w", revision, err)
-		}
-		return materialise(ctx, tx, st, rules)
-	})
-	return revision, changed, err
+	if active.Revision > 0 && string(active.SHA256) == string(sum[:]) {
+		return active.Revision, false, nil
+	}
+	revision = active.Revision + 1
+	rules, err := c.compile(p, revision, st.Dir)
+	if err != nil {
+		return 0, false, err
+	}
+	row := model.PolicyRevision{
+		Revision: revision, Document: model.Of(json.RawMessage(doc)), SHA256: sum[:],
+		Note: c.note, CreatedBy: c.by, CreatedAt: second(st.Now.Domain),
+	}
+	if _, err := tx.NewInsert().Model(&row).Exec(ctx); err != nil {
+		return 0, false, fmt.Errorf("write policy revision %d: %w", revision, err)
+	}
+	return revision, true, materialise(ctx, tx, st, rules)
 }
 
 // materialise writes a revision's SLA configs and routing rules as rows and

@@ -67,6 +67,10 @@ func (s *Store) PreviewPolicy(ctx context.Context, p *sla.Policy) (Preview, erro
 // proposed is the policy compiled as what it would be: the revision after the
 // active one, or that one, if it is the same.
 func (s *Store) proposed(ctx context.Context, tx bun.Tx, st txState, p *sla.Policy) (*sla.Rules, error) {
+	p, err := carryFeeds(ctx, tx, p)
+	if err != nil {
+		return nil, err
+	}
 	doc, err := json.Marshal(p)
 	if err != nil {
 		return nil, fmt.Errorf("write the policy as JSON: %w", err)

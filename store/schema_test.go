@@ -15,7 +15,7 @@ import (
 // models are the rows that Go reads and writes.
 func models() []any {
 	return []any{
-		(*model.Action)(nil), (*model.ActionAttachment)(nil), (*model.ActionLog)(nil), (*model.APIKey)(nil), (*model.Clock)(nil),
+		(*model.Action)(nil), (*model.ActionAttachment)(nil), (*model.ActionLog)(nil), (*model.APIKey)(nil), (*model.CalendarFeed)(nil), (*model.Clock)(nil),
 		(*model.DeadlineEvent)(nil), (*model.Department)(nil), (*model.Feedback)(nil), (*model.Hospital)(nil), (*model.LogText)(nil),
 		(*model.Message)(nil), (*model.PolicyRevision)(nil), (*model.RoutingRule)(nil), (*model.SLAConfig)(nil), (*model.Survey)(nil),
 		(*model.User)(nil),
