@@ -15,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/pxactions/px/internal/holidays"
 	"github.com/pxactions/px/notify"
 )
 
@@ -59,6 +60,8 @@ type Settings struct {
 
 	WebhookSecret string `env:"PX_WEBHOOK_SECRET" placeholder:"SECRET" help:"Signs webhooks of users without a secret of their own: whsec_ and base64."`
 	WebhookAllow  string `env:"PX_WEBHOOK_ALLOW" placeholder:"LIST" help:"Inside addresses that webhooks may reach, with commas: CIDRs, addresses, host names."`
+
+	FeedAllow string `env:"PX_FEED_ALLOW" placeholder:"LIST" help:"Inside addresses that holiday feeds may be fetched from, over https, with commas: CIDRs, addresses, host names."`
 }
 
 // defaultOpsAddr is the default of PX_OPS_ADDR.
@@ -130,6 +133,9 @@ func (s *Settings) check(environ []string) error {
 	if _, err := notify.New(s.notify(zerolog.Nop())); err != nil {
 		add("PX_SMTP_* and PX_WEBHOOK_*", "%v", err)
 	}
+	if _, err := s.fetcher(); err != nil {
+		add("PX_FEED_ALLOW", "%v", err)
+	}
 	for _, name := range unknownVariables(environ) {
 		add(name, "no such setting; px help lists them all")
 	}
@@ -180,18 +186,27 @@ func unknownVariables(environ []string) []string {
 	return unknown
 }
 
-func (s *Settings) notify(log zerolog.Logger) notify.Settings {
-	var allow []string
-	if s.WebhookAllow != "" {
-		allow = strings.Split(s.WebhookAllow, ",")
+// fetcher fetches holiday feeds.
+func (s *Settings) fetcher() (*holidays.Fetcher, error) {
+	return holidays.NewFetcher(holidays.Settings{Allow: entries(s.FeedAllow)})
+}
+
+// entries are those of a list with commas.
+func entries(list string) []string {
+	if list == "" {
+		return nil
 	}
+	return strings.Split(list, ",")
+}
+
+func (s *Settings) notify(log zerolog.Logger) notify.Settings {
 	return notify.Settings{
 		Log: log,
 		Now: time.Now,
 		Email: notify.EmailSettings{
 			Host: s.SMTPHost, Port: s.SMTPPort.V, TLS: s.SMTPTLS, User: s.SMTPUser, Password: s.SMTPPassword, From: s.SMTPFrom,
 		},
-		Webhook: notify.WebhookSettings{Secret: s.WebhookSecret, Allow: allow},
+		Webhook: notify.WebhookSettings{Secret: s.WebhookSecret, Allow: entries(s.WebhookAllow)},
 	}
 }
 

@@ -39,7 +39,7 @@ func TestDefaultsAreValid(t *testing.T) {
 func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	t.Parallel()
 	s := settingsFrom(t, "--concurrency-intake=abc", "--drain-timeout=30", "--log-level=loud", "--web-addr=0.0.0.0:80",
-		"--database-url=mysql://x", "--subject-key=short", "--create-batch=0", "--smtp-host=mail", "--smtp-from=nobody")
+		"--database-url=mysql://x", "--subject-key=short", "--create-batch=0", "--smtp-host=mail", "--smtp-from=nobody", "--feed-allow=http://x")
 	err := s.check([]string{"PX_LOG_LEVEL=loud", "PX_TYPO=1", "HOME=/root"})
 	if err == nil {
 		t.Fatal("no fault found")
@@ -48,6 +48,7 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 		"PX_CONCURRENCY_INTAKE: must be a whole number", "PX_DRAIN_TIMEOUT: must be a time with its unit", "PX_LOG_LEVEL: must be",
 		"PX_WEB_ADDR: must be a loopback", "PX_DATABASE_URL: must be", "PX_SUBJECT_KEY: must have 16", "PX_TYPO: no such setting",
 		"PX_CREATE_BATCH: must be greater", "PX_SMTP_* and PX_WEBHOOK_*: email.from",
+		"PX_FEED_ALLOW: feed.allow: each entry must be",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("missing %q in:\n%v", name, err)

@@ -22,6 +22,7 @@ type policyCmd struct {
 	Apply    policyApplyCmd    `cmd:"" help:"Tell what a policy would change, and make it the active revision."`
 	Validate policyValidateCmd `cmd:"" help:"Tell every fault of a policy file, and what in it is likely not meant."`
 	Test     policyTestCmd     `cmd:"" help:"Decide cases by a policy file; exit code 1 if any comes out otherwise."`
+	Feeds    policyFeedsCmd    `cmd:"" help:"List the holiday feeds of the active policy, or fetch them now."`
 	Diff     policyDiffCmd     `cmd:"" help:"Tell in what a policy file differs, and what it would do to open actions."`
 	Schema   policySchemaCmd   `cmd:"" help:"Write the JSON Schema of a policy file, for editors."`
 	Export   policyExportCmd   `cmd:"" help:"Write a revision as YAML."`
@@ -44,6 +45,9 @@ func (c policyApplyCmd) Run(ctx context.Context, s *Settings) error {
 		return err
 	}
 	return withStore(ctx, s, func(st *store.Store) error {
+		if err := fetchFeeds(ctx, s, st, p); err != nil {
+			return err
+		}
 		if err := printChange(ctx, st, p, 0, c.ApplyTo); err != nil {
 			return faultsIn(c.File, sla.Locate(files, err))
 		}
@@ -91,14 +95,24 @@ func (c policyValidateCmd) Run(ctx context.Context, s *Settings) error {
 	if err := saysSomething(c.File, src); err != nil {
 		return err
 	}
+	p, found, err := readFeedFiles(ctx, p, time.Now())
+	if err != nil {
+		return err
+	}
+	var lint sla.Lint
+	if rules != nil {
+		if rules, err = sla.Prepare(p, 0, dir); err != nil { // again, with the dates of files
+			return faultsIn(c.File, sla.Locate(src, err))
+		}
+		lint = rules.Lint(p, time.Now())
+	}
+	var warnings model.FieldErrors
+	if errors.As(sla.Locate(src, append(found, lint.Warnings...).Err()), &warnings) {
+		printAt(os.Stdout, c.File, "warning: ", warnings)
+	}
 	if rules == nil {
 		fmt.Printf("%s: no faults of its own; to check it with people and places, give --directory or PX_DATABASE_URL\n", c.File)
 		return nil
-	}
-	lint := rules.Lint(p, time.Now())
-	var warnings model.FieldErrors
-	if errors.As(sla.Locate(src, lint.Warnings.Err()), &warnings) {
-		printAt(os.Stdout, c.File, "warning: ", warnings)
 	}
 	for _, w := range lint.Longest {
 		fmt.Printf("%s: %s, %s, takes %s at most\n", w.Config, w.Severity, w.Target, sla.SpanText(w.Elapsed))

@@ -38,6 +38,9 @@ func printChange(ctx context.Context, st *store.Store, p *sla.Policy, against in
 	if err != nil {
 		return err
 	}
+	if p, err = st.CarryFeeds(ctx, p); err != nil { // what px policy apply would write
+		return err
+	}
 	ds, err := sla.Diff(old, p)
 	if err != nil {
 		return err

@@ -238,7 +238,7 @@ func (a *app) worker() (part, error) {
 // housekeeping is the periodic work by its name. A tick that is not due is
 // passed over: every scheduler ticks.
 func (a *app) housekeeping() map[string]func(context.Context) error {
-	work := map[string]func(context.Context) error{"verify": a.verify, "hygiene": a.hygiene}
+	work := map[string]func(context.Context) error{"verify": a.verify, "hygiene": a.hygiene, "feeds": a.refreshFeeds}
 	due := map[string]func(context.Context) error{}
 	for _, p := range scheduler.Housekeeping() {
 		due[p.Name] = func(ctx context.Context) error { return p.Do(ctx, a.store, a.holder, work[p.Name]) }
@@ -260,6 +260,13 @@ func (a *app) hygiene(ctx context.Context) error {
 	if r.Total() > 0 {
 		a.log.Warn().Int("dangling", r.Dangling).Int("archived", r.Archived).Int("leases", r.Leases).Msg("queue cleaned")
 	}
+	return err
+}
+
+// refreshFeeds asks the holiday feeds. A bad one is no failure of the task: it is
+// asked again when the feeds are due, and tells by itself.
+func (a *app) refreshFeeds(ctx context.Context) error {
+	_, err := a.engine.RefreshFeeds(ctx, false)
 	return err
 }
 

@@ -99,9 +99,13 @@ func (a *app) openEngine(q engine.Queue) error {
 	if err != nil {
 		return usagef("PX_SMTP_* and PX_WEBHOOK_*: %w", err)
 	}
+	feeds, err := a.settings.fetcher()
+	if err != nil {
+		return usagef("PX_FEED_ALLOW: %w", err)
+	}
 	a.channels = router.Channels()
 	a.engine = engine.New(engine.Options{
-		Store: a.store, Queue: q, Notify: router, Metrics: a.metrics, Log: a.log,
+		Store: a.store, Queue: q, Notify: router, Feeds: feeds, Metrics: a.metrics, Log: a.log,
 		SubjectKey: []byte(a.settings.SubjectKey), LinkBase: a.settings.LinkBase,
 	})
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/pxactions/px/internal/holidays"
 	"github.com/pxactions/px/internal/metrics"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/notify"
@@ -25,9 +26,10 @@ type Queue interface {
 // Options is what an engine is made of.
 type Options struct {
 	Store      *store.Store
-	Queue      Queue            // nil: effects are left to the sweeps
-	Notify     *notify.Router   // nil: this process delivers nothing
-	Metrics    *metrics.Metrics // nil: counted and not shown
+	Queue      Queue             // nil: effects are left to the sweeps
+	Notify     *notify.Router    // nil: this process delivers nothing
+	Feeds      *holidays.Fetcher // nil: this process asks no holiday feed
+	Metrics    *metrics.Metrics  // nil: counted and not shown
 	Log        zerolog.Logger
 	SubjectKey []byte // key of the hash of patient and visit numbers
 	LinkBase   string // URL of the pages, put before /actions/<ref> in messages

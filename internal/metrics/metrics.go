@@ -21,6 +21,7 @@ type Metrics struct {
 	Messages        *prometheus.CounterVec   // by channel, outcome
 	Healed          *prometheus.CounterVec   // by sweep
 	Violations      *prometheus.CounterVec   // by invariant; rows that the daily verify found
+	Feeds           *prometheus.CounterVec   // by outcome: unchanged, changed, failed, stale
 	NoOwner         prometheus.Counter       // actions that found nobody to own them
 	Untargeted      prometheus.Counter       // stages that found nobody but the assignee
 	EnqueueFailures prometheus.Counter       // effects the queue did not take; the sweep does them
@@ -40,13 +41,14 @@ func New() *Metrics {
 		Messages:        counters("px_messages_total", "Deliveries of messages.", "channel", "outcome"),
 		Healed:          counters("px_healed_total", "Work that a sweep did because nobody had.", "sweep"),
 		Violations:      counters("px_violations_total", "Rows that break an invariant, as the daily verify found them.", "invariant"),
+		Feeds:           counters("px_feed_refreshes_total", "Holiday feeds asked.", "outcome"),
 		NoOwner:         prometheus.NewCounter(prometheus.CounterOpts{Name: "px_actions_without_owner_total", Help: "Actions that found nobody to own them."}),
 		Untargeted:      prometheus.NewCounter(prometheus.CounterOpts{Name: "px_stages_untargeted_total", Help: "Escalation stages that found nobody but the assignee."}),
 		EnqueueFailures: prometheus.NewCounter(prometheus.CounterOpts{Name: "px_enqueue_failures_total", Help: "Effects that the queue did not take; a sweep does them later."}),
 	}
 	m.Registry.MustRegister(
 		m.Tasks, m.TaskSeconds, m.LatenessSeconds, m.Decisions, m.DecisionSeconds, m.Intake, m.Moves, m.Messages,
-		m.Healed, m.Violations, m.NoOwner, m.Untargeted, m.EnqueueFailures,
+		m.Healed, m.Violations, m.Feeds, m.NoOwner, m.Untargeted, m.EnqueueFailures,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
