@@ -28,6 +28,7 @@ type Explanation struct {
 	Owner      *Named         `json:"owner,omitempty"`  // nil: nobody
 	Shadow     bool           `json:"shadow,omitempty"` // nobody is told anything
 	Restricted bool           `json:"restricted,omitempty"`
+	Readers    []model.Role   `json:"restricted_to,omitempty"` // who may have to do with it, where it is restricted
 
 	Policy   PolicyReason     `json:"policy"`
 	Feedback *FeedbackReason  `json:"feedback,omitempty"` // that it was made of; nil: none

@@ -23,6 +23,9 @@ func explain(g *store.Grounds) *Explanation {
 	if h := g.Dir.Hospitals[a.HospitalID]; h != nil {
 		e.Zone = cmp.Or(h.Zone, e.Zone)
 	}
+	if a.Restricted && g.Case.Config != nil {
+		e.Readers = g.Case.Config.Readers
+	}
 	made := madeBy(g.Logs)
 	severity := model.Severity(cmp.Or(made.text("severity"), string(a.Severity)))
 	if g.First != nil {

@@ -22,6 +22,9 @@ func (e *Explanation) Text() string {
 	p.hang("", fmt.Sprintf("%s: %s, %s severity, %s.", e.Ref, plain(e.Status), e.Severity, place))
 	p.hang("", fmt.Sprintf("Owner: %s.", person(e.Owner)), "Due "+p.exactly(e.Due.Due)+".", overdueWords(e))
 	p.hang("", p.standing(e.Zone, e.At))
+	if len(e.Readers) > 0 {
+		p.hang("", "The action is restricted: only people with one of the roles "+roleNames(e.Readers)+" may own it or hear of it.")
+	}
 	if e.Shadow {
 		p.hang("", "The action is in shadow mode: everything is noted, and nobody is told anything.")
 	}
@@ -95,6 +98,14 @@ func (e *FeedbackExplanation) Text() string {
 // standing says of what place and instant the times and the words are.
 func (p *prose) standing(zone string, at time.Time) string {
 	return fmt.Sprintf("Times are those of %s. Explained %s.", zone, at.In(p.zone).Format("Mon 2 Jan 2006, 15:04"))
+}
+
+func roleNames(roles []model.Role) string {
+	names := make([]string, len(roles))
+	for i, r := range roles {
+		names[i] = string(r)
+	}
+	return strings.Join(names, ", ")
 }
 
 func overdueWords(e *Explanation) string {

@@ -89,7 +89,7 @@ func (c *Case) ackPasses() bool {
 // ladder that holds somebody besides the assignee, those people.
 func (t *turn) firstRung() []model.UserID {
 	for _, r := range ladderRungs() {
-		if ids := without(t.Dir.Rung(r, &t.Action, t.now), t.assignee()...); len(ids) > 0 {
+		if ids := without(t.Dir.Rung(r, &t.Action, t.now, t.barred()), t.assignee()...); len(ids) > 0 {
 			return ids
 		}
 	}

@@ -62,6 +62,8 @@ func (t *turn) reassign(m MoveRequest) error {
 		return fieldError("assignee", "inactive", "an active user")
 	case slices.Contains(t.Action.Involved.V, u.ID):
 		return fieldError("assignee", "involved", "a user who is not involved in the feedback")
+	case t.Action.Restricted && !reads(u, t.Config.Readers):
+		return fieldError("assignee", "restricted", "a user who may read restricted actions: with the role "+list(t.Config.Readers))
 	case slices.Contains(t.assignee(), u.ID):
 		return fieldError("assignee", "unchanged", "another user than the present owner")
 	}

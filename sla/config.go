@@ -12,6 +12,8 @@ type Config struct {
 	Name     string
 	Revision int64 // of the policy it came from; 0: built-in
 
+	Readers []model.Role // who may have to do with restricted actions
+
 	Target    map[model.Severity]time.Duration // from clock start to due; > 0 for every severity
 	Days      map[model.Severity]int           // the same in working days of the calendar, where above 0; Target is then nominal
 	Reminders map[model.Severity][]Reminder    // before due, largest first; numbered 1.. in this order

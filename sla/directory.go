@@ -167,28 +167,49 @@ func (d *Directory) holdersAt(role model.Role, hospital *model.HospitalID, depar
 	return d.holders[at]
 }
 
+// Barred lists who must have nothing to do with an action: those it involves
+// and, where it is restricted, everybody without a reader's role.
+func (d *Directory) Barred(a *model.Action, readers []model.Role) []model.UserID {
+	if !a.Restricted {
+		return a.Involved.V
+	}
+	barred := slices.Clone(a.Involved.V)
+	for id, u := range d.Users {
+		if !reads(u, readers) {
+			barred = append(barred, id)
+		}
+	}
+	return barred
+}
+
+// reads reports whether somebody has one of the roles that read restricted
+// actions.
+func reads(u *model.User, readers []model.Role) bool {
+	return slices.ContainsFunc(u.Roles.V, func(r model.Role) bool { return slices.Contains(readers, r) })
+}
+
 // Rung returns whom one rung of the ladder holds for an action at an instant,
-// less those involved. Where a hospital has nobody in the rung's role, those
+// less those barred from it. Where a hospital has nobody in the rung's role, those
 // who hold it without a hospital, and so for all of them, stand there.
-func (d *Directory) Rung(r Rung, a *model.Action, at time.Time) []model.UserID {
+func (d *Directory) Rung(r Rung, a *model.Action, at time.Time, barred []model.UserID) []model.UserID {
 	switch r {
 	case RungManager:
-		if id, ok := d.Manager(a.DepartmentID, at, a.Involved.V); ok {
+		if id, ok := d.Manager(a.DepartmentID, at, barred); ok {
 			return []model.UserID{id}
 		}
 		return nil
 	case RungPXAdmin:
-		return d.hospitalRung(model.RolePXAdmin, a, at)
+		return d.hospitalRung(model.RolePXAdmin, a, at, barred)
 	case RungExecutive:
-		return d.hospitalRung(model.RoleExecutive, a, at)
+		return d.hospitalRung(model.RoleExecutive, a, at, barred)
 	default:
 		return nil
 	}
 }
 
-func (d *Directory) hospitalRung(role model.Role, a *model.Action, at time.Time) []model.UserID {
-	if ids := d.Holders(role, &a.HospitalID, nil, at, a.Involved.V); len(ids) > 0 {
+func (d *Directory) hospitalRung(role model.Role, a *model.Action, at time.Time, barred []model.UserID) []model.UserID {
+	if ids := d.Holders(role, &a.HospitalID, nil, at, barred); len(ids) > 0 {
 		return ids
 	}
-	return d.Holders(role, nil, nil, at, a.Involved.V)
+	return d.Holders(role, nil, nil, at, barred)
 }

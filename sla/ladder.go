@@ -22,24 +22,24 @@ func (t *turn) stageTargets(no int) []model.UserID {
 	return t.climb()
 }
 
-// named is whom a stage's target means now, less those involved.
+// named is whom a stage's target means now, less those barred.
 func (t *turn) named(target StageTarget) []model.UserID {
 	a := &t.Action
 	switch {
 	case target.Manager:
 		return t.manager()
 	case target.Role == "":
-		if id, ok := t.Dir.StandIn(target.User, t.now, a.Involved.V); ok {
+		if id, ok := t.Dir.StandIn(target.User, t.now, t.barred()); ok {
 			return []model.UserID{id}
 		}
 		return nil
 	}
 	if a.DepartmentID != nil {
-		if ids := t.Dir.Holders(target.Role, &a.HospitalID, a.DepartmentID, t.now, a.Involved.V); len(ids) > 0 {
+		if ids := t.Dir.Holders(target.Role, &a.HospitalID, a.DepartmentID, t.now, t.barred()); len(ids) > 0 {
 			return ids
 		}
 	}
-	return t.Dir.hospitalRung(target.Role, a, t.now)
+	return t.Dir.hospitalRung(target.Role, a, t.now, t.barred())
 }
 
 // climb says whom a stage tells by the ladder: of the first rung that still
@@ -50,7 +50,7 @@ func (t *turn) climb() []model.UserID {
 	told := t.toldIn(t.Action.Period)
 	var again []model.UserID
 	for _, r := range ladderRungs() {
-		held := without(t.Dir.Rung(r, &t.Action, t.now), t.assignee()...)
+		held := without(t.Dir.Rung(r, &t.Action, t.now, t.barred()), t.assignee()...)
 		if fresh := without(held, told...); len(fresh) > 0 {
 			return fresh
 		}
@@ -78,16 +78,19 @@ func (c *Case) toldIn(period int) []model.UserID {
 // hospital, less the same.
 func (t *turn) approvers() []model.UserID {
 	a := &t.Action
-	barred := t.assignee()
+	party := t.assignee()
 	if a.SubmittedBy != nil {
-		barred = append(barred, *a.SubmittedBy)
+		party = append(party, *a.SubmittedBy)
 	}
-	own := without(t.Dir.Holders(model.RolePXAdmin, &a.HospitalID, nil, t.now, a.Involved.V), barred...)
+	own := without(t.Dir.Holders(model.RolePXAdmin, &a.HospitalID, nil, t.now, t.barred()), party...)
 	if len(own) > 0 {
 		return own
 	}
-	return without(t.Dir.Holders(model.RolePXAdmin, nil, nil, t.now, a.Involved.V), barred...)
+	return without(t.Dir.Holders(model.RolePXAdmin, nil, nil, t.now, t.barred()), party...)
 }
+
+// barred lists who must have nothing to do with the action.
+func (t *turn) barred() []model.UserID { return t.Dir.Barred(&t.Action, t.Config.Readers) }
 
 // assignee is the owner as a list: empty when there is none.
 func (c *Case) assignee() []model.UserID {
@@ -99,7 +102,7 @@ func (c *Case) assignee() []model.UserID {
 
 // manager is the department's manager as a list: empty when there is none.
 func (t *turn) manager() []model.UserID {
-	return t.Dir.Rung(RungManager, &t.Action, t.now)
+	return t.Dir.Rung(RungManager, &t.Action, t.now, t.barred())
 }
 
 // without is ids less those barred, in a new slice.

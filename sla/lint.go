@@ -140,7 +140,7 @@ func (l *linter) ladders() {
 		var empty []string
 		for _, d := range l.departments(h.ID) {
 			a := model.Action{HospitalID: h.ID, DepartmentID: &d.ID}
-			if !slices.ContainsFunc(ladderRungs(), func(rung Rung) bool { return len(l.rules.dir.Rung(rung, &a, l.now)) > 0 }) {
+			if !slices.ContainsFunc(ladderRungs(), func(rung Rung) bool { return len(l.rules.dir.Rung(rung, &a, l.now, nil)) > 0 }) {
 				empty = append(empty, d.Code)
 			}
 		}

@@ -138,10 +138,11 @@ func (r *Rules) MissingCalendars() []string {
 }
 
 // config compiles a config of the document, which holds no faults any more.
-// users are the people whom its stages name, by code.
-func (s *ConfigSpec) config(id *model.SLAConfigID, revision int64, users map[string]model.UserID) *Config {
+// readers are who may have to do with restricted actions, users the people whom
+// its stages name, by code.
+func (s *ConfigSpec) config(id *model.SLAConfigID, revision int64, readers []model.Role, users map[string]model.UserID) *Config {
 	c := &Config{
-		ID: id, Name: s.Name, Revision: revision,
+		ID: id, Name: s.Name, Revision: revision, Readers: readers,
 		Target: map[model.Severity]time.Duration{
 			model.SeverityCritical: hours(orInt(s.CriticalHours, builtInCritical)),
 			model.SeverityHigh:     hours(orInt(s.HighHours, builtInHigh)),

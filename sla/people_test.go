@@ -94,7 +94,7 @@ func TestRungs(t *testing.T) {
 			if tt.department != "" {
 				a.DepartmentID = h.department(t, tt.hospital, tt.department)
 			}
-			if got := h.codes(h.dir.Rung(tt.rung, a, noon())); !slices.Equal(got, tt.want) {
+			if got := h.codes(h.dir.Rung(tt.rung, a, noon(), a.Involved.V)); !slices.Equal(got, tt.want) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})

@@ -19,9 +19,10 @@ const DefaultMaxAge = 7 * 24 * time.Hour
 // and by when. People and places stand in it by code only. An absent key means
 // the built-in rule.
 type Policy struct {
-	MaxAge    Age            `yaml:"max_age,omitzero" json:"max_age,omitzero"`   // 0: DefaultMaxAge
-	LoadCap   int            `yaml:"load_cap,omitzero" json:"load_cap,omitzero"` // live actions; see docs; 0: none
-	Merge     *MergeSpec     `yaml:"merge,omitzero" json:"merge,omitzero"`       // nil: as its zero value
+	MaxAge    Age            `yaml:"max_age,omitzero" json:"max_age,omitzero"`                       // 0: DefaultMaxAge
+	LoadCap   int            `yaml:"load_cap,omitzero" json:"load_cap,omitzero"`                     // live actions; see docs; 0: none
+	Readers   []model.Role   `yaml:"restricted_readers,omitzero" json:"restricted_readers,omitzero"` // besides PX Admins; nil: PX Coordinator and Executive
+	Merge     *MergeSpec     `yaml:"merge,omitzero" json:"merge,omitzero"`                           // nil: as its zero value
 	Calendars []CalendarSpec `yaml:"calendars,omitzero" json:"calendars,omitzero"`
 	Triggers  []TriggerSpec  `yaml:"triggers,omitzero" json:"triggers,omitzero"`
 	Routing   []RuleSpec     `yaml:"routing,omitzero" json:"routing,omitzero"`
@@ -59,6 +60,15 @@ func (a *Age) UnmarshalText(b []byte) error {
 	}
 	*a = Age(d)
 	return nil
+}
+
+// readers are the roles that may have to do with restricted actions. PX Admins
+// always may: somebody has to decide on them.
+func (p *Policy) readers() []model.Role {
+	if p.Readers == nil {
+		return []model.Role{model.RolePXAdmin, model.RolePXCoordinator, model.RoleExecutive}
+	}
+	return append([]model.Role{model.RolePXAdmin}, p.Readers...)
 }
 
 // MergeSpec says which signals of one subject join its live action in the same

@@ -35,6 +35,11 @@ func (p *Policy) check() model.FieldErrors {
 	if p.LoadCap < 0 {
 		c.add("load_cap", "range", "must be 1 or more live actions, or left out")
 	}
+	for i, r := range p.Readers {
+		if strings.TrimSpace(string(r)) == "" {
+			c.add(fmt.Sprintf("restricted_readers[%d]", i), "required", "must be the name of a role")
+		}
+	}
 	if p.Merge != nil {
 		if p.Merge.Window < 0 || int64(p.Merge.Window) > int64(hours(maxHours)) {
 			c.add("merge.window", "range", "must be above 0 and at most ten years; for no merging at all say is_active: false")

@@ -152,7 +152,7 @@ type quest struct {
 }
 
 func (r *Rules) quest(a *model.Action, loads Loads, at time.Time) quest {
-	return quest{dir: r.dir, loads: loads, cap: r.loadCap, at: at, excluded: a.Involved.V}
+	return quest{dir: r.dir, loads: loads, cap: r.loadCap, at: at, excluded: r.dir.Barred(a, r.readers)}
 }
 
 func (q *quest) owner(row *model.RoutingRule, h *model.HospitalID, dep *model.DepartmentID) (*model.UserID, string) {

@@ -23,6 +23,7 @@ type Rules struct {
 
 	loadCap   int // live actions; 0: none
 	merging   merging
+	readers   []model.Role // who may have to do with restricted actions
 	dir       *Directory
 	calendars map[string]namedCalendar
 	triggers  triggers
@@ -109,6 +110,7 @@ func (c *compiler) policy(p *Policy) {
 	c.rules.MaxAge = time.Duration(cmp.Or(p.MaxAge, Age(DefaultMaxAge)))
 	c.rules.loadCap = p.LoadCap
 	c.rules.merging = p.Merge.rule()
+	c.rules.readers = p.readers()
 	c.calendars(p.Calendars)
 	c.triggers(p.Triggers)
 	for i := range p.Routing {
@@ -233,14 +235,14 @@ func (c *compiler) configs(specs []ConfigSpec) {
 	*m = matcher{
 		departments: map[model.DepartmentID]*Config{},
 		hospitals:   map[model.HospitalID]*Config{},
-		builtIn:     (&ConfigSpec{Name: builtInName}).config(nil, 0, nil),
+		builtIn:     (&ConfigSpec{Name: builtInName}).config(nil, 0, c.rules.readers, nil),
 		byID:        map[model.SLAConfigID]*Config{},
 	}
 	for i := range specs {
 		s := &specs[i]
 		at := fmt.Sprintf("sla[%d]", i)
 		row := c.configRow(at, s)
-		cfg := s.config(&row.ID, c.rules.Revision, c.stageUsers(at, s))
+		cfg := s.config(&row.ID, c.rules.Revision, c.rules.readers, c.stageUsers(at, s))
 		c.rules.rows = append(c.rules.rows, row)
 		m.byID[row.ID] = cfg
 		switch {

@@ -22,13 +22,14 @@ func schemaWords() map[string]words {
 
 func calendarWords() map[string]words {
 	return map[string]words{
-		"Policy.max_age":   {"How old a source's received_at may be, at most ten years.", "7d", "36h"},
-		"Policy.load_cap":  {"Live actions at which the holders of a role in a department have enough: the hospital's other holders come next, and with all at the cap the department's least loaded.", "no cap", "20"},
-		"Policy.merge":     {"Which signals of one subject join its live action.", "all but complaints and patient safety, within 72h", ""},
-		"Policy.calendars": {"When people are there.", "around the clock", ""},
-		"Policy.triggers":  {"What is negative, and how bad.", "the built-in rules", ""},
-		"Policy.routing":   {"Whose it is.", "the department's manager, and so on down", ""},
-		"Policy.sla":       {"By when.", "the built-in SLA config", ""},
+		"Policy.max_age":            {"How old a source's received_at may be, at most ten years.", "7d", "36h"},
+		"Policy.load_cap":           {"Live actions at which the holders of a role in a department have enough: the hospital's other holders come next, and with all at the cap the department's least loaded.", "no cap", "20"},
+		"Policy.restricted_readers": {"Roles that may own restricted actions and hear of them, besides PX Admin, which always may.", "PX Coordinator, Executive", "[PX Coordinator]"},
+		"Policy.merge":              {"Which signals of one subject join its live action.", "all but complaints and patient safety, within 72h", ""},
+		"Policy.calendars":          {"When people are there.", "around the clock", ""},
+		"Policy.triggers":           {"What is negative, and how bad.", "the built-in rules", ""},
+		"Policy.routing":            {"Whose it is.", "the department's manager, and so on down", ""},
+		"Policy.sla":                {"By when.", "the built-in SLA config", ""},
 
 		"MergeSpec.window":         {"How far apart they were received, at most ten years.", "72h", "7d"},
 		"MergeSpec.complaints":     {"merge: complaints join, too; link: they become actions of their own, linked.", "link", "merge"},

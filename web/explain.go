@@ -17,11 +17,7 @@ import (
 // plain text rather than JSON.
 func (s *server) explain(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Accept")
-	e, err := engine.Explain(r.Context(), s.o.Store, r.PathValue("id"))
-	if err == nil && e.Restricted {
-		// Whether it exists is part of what is restricted.
-		err = fmt.Errorf("restricted: %w", model.ErrNotFound)
-	}
+	e, err := s.explanation(r, r.PathValue("id"))
 	if err != nil {
 		s.problem(w, r, err)
 		return
@@ -36,6 +32,31 @@ func (s *server) explain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.send(w, r, http.StatusOK, "application/json", body)
+}
+
+// whyPage is an explanation in words, for people.
+type whyPage struct {
+	frame
+	Ref, Text string
+}
+
+func (s *server) why(w http.ResponseWriter, r *http.Request) {
+	e, err := s.explanation(r, r.PathValue("ref"))
+	if err != nil {
+		s.failWith(w, r, err)
+		return
+	}
+	s.render(w, r, http.StatusOK, "why.html", whyPage{frame: frame{Page: "Why " + e.Ref}, Ref: e.Ref, Text: e.Text()})
+}
+
+// explanation explains an action that is for everybody to see.
+func (s *server) explanation(r *http.Request, ref string) (*engine.Explanation, error) {
+	e, err := engine.Explain(r.Context(), s.o.Store, ref)
+	if err == nil && e.Restricted {
+		// Whether it exists is part of what is restricted.
+		return nil, fmt.Errorf("restricted: %w", model.ErrNotFound)
+	}
+	return e, err
 }
 
 // prefersText reports whether an Accept header asks for plain text more than for

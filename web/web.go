@@ -55,6 +55,7 @@ func New(o Options) (http.Handler, error) {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/actions", http.StatusFound) })
 	mux.HandleFunc("GET /actions", s.list)
 	mux.HandleFunc("GET /actions/{ref}", s.action)
+	mux.HandleFunc("GET /actions/{ref}/why", s.why)
 	mux.HandleFunc("GET /v1/actions/{id}/explain", s.explain)
 	mux.Handle("GET /static/", static())
 	mux.Handle(dashboardRoot, s.dashboard)

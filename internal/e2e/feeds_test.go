@@ -43,7 +43,7 @@ func TestHolidaysComeFromAFeed(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "own.ics")
 	file := c.file("fed.yaml", "calendars: [{name: office, timezone: UTC, weekly: {mon-fri: '08:00-16:00'}, feeds: [{name: saudi, url: '"+host.URL+"'}, {name: own, file: '"+missing+"'}]}]\nsla: [{name: all}]")
 	checked := c.px("policy", "validate", "-f", file)
-	assert.Contains(t, checked, "fed.yaml:1: warning: calendars[0].feeds[1].file: line 1: cannot be read: no such file")
+	assert.Contains(t, checked, "fed.yaml:1: warning: calendars[0].feeds[1].file: cannot be read: no such file")
 	assert.Contains(t, checked, "no faults, 1 warnings")
 	r := c.command(nil, "policy", "apply", "-f", file)
 	assert.Zero(t, r.code, r.err)
@@ -81,7 +81,8 @@ func TestHolidaysComeFromAFeed(t *testing.T) {
 	})
 
 	out = c.px("policy", "apply", "-f", c.file("more.yaml", "calendars: [{name: other, timezone: UTC, weekly: {mon-fri: '08:00-16:00'}, feeds: [{name: saudi, url: '"+host.URL+"'}]}]"))
-	assert.Contains(t, out, "other, feed saudi: 2 dates\nrevision 6 is active")
+	assert.Contains(t, out, "other, feed saudi: 2 dates\n")
+	assert.Contains(t, out, "revision 6 is active")
 	c.px("policy", "apply", "-f", file)
 
 	events.Store(nil)
