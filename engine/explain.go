@@ -90,6 +90,8 @@ type WouldBe struct {
 type MergedFeedback struct {
 	ID        model.FeedbackID `json:"id"`
 	System    string           `json:"source_system"`
+	EventID   string           `json:"event_id"`
+	Received  time.Time        `json:"received_at"`
 	DecidedAt *time.Time       `json:"decided_at,omitempty"`
 	Reason    string           `json:"reason,omitempty"`
 }

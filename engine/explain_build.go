@@ -34,7 +34,7 @@ func explain(g *store.Grounds) *Explanation {
 	}
 	for i := range g.Feedback {
 		if f := &g.Feedback[i]; f.Decision == model.DecisionMerged {
-			e.Merged = append(e.Merged, MergedFeedback{f.ID, f.SourceSystem, f.DecidedAt, f.Reason})
+			e.Merged = append(e.Merged, MergedFeedback{f.ID, f.SourceSystem, f.EventID, f.ReceivedAt.UTC(), f.DecidedAt, f.Reason})
 		}
 	}
 	for _, l := range g.Linked {

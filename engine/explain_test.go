@@ -185,7 +185,7 @@ func TestExplainWhatJoined(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, x.Merged, 1)
 	for _, words := range []string{
-		"Feedback " + ids[1].String() + " from qualtra was merged into it", "Survey from qualtra joined",
+		"What qualtra sent of the same patient on", "(event 2) was merged into it.", "Survey from qualtra joined",
 		"Of the same patient and department, and linked to it: " + linked + ".",
 	} {
 		require.Contains(t, flat(x.Text()), words)

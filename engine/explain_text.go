@@ -35,11 +35,7 @@ func (e *Explanation) Text() string {
 		p.trigger(e.Feedback)
 	}
 	for _, m := range e.Merged {
-		s := fmt.Sprintf("Feedback %s from %s was merged into it", m.ID, m.System)
-		if m.DecidedAt != nil {
-			s += " on " + p.when(*m.DecidedAt)
-		}
-		p.say(s + ".")
+		p.say(fmt.Sprintf("What %s sent of the same patient on %s (event %s) was merged into it.", m.System, p.when(m.Received), m.EventID))
 	}
 	if len(e.Linked) > 0 {
 		p.say("Of the same patient and department, and linked to it: " + strings.Join(e.Linked, ", ") + ".")

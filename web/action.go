@@ -171,6 +171,10 @@ func (r *reader) facts(a *model.Action) []fact {
 		}
 	}
 	add("Assigned", "", a.AssignedAt)
+	if a.Status == model.StatusOpen {
+		add("To be started by", "", a.AckDueAt)
+	}
+	add("Started", "", a.AckedAt)
 	add("Source", label(a.SourceType), nil)
 	add("Category", label(a.Category), nil)
 	add("Received", "", &a.ReceivedAt)

@@ -17,6 +17,8 @@ func label(v any) string {
 		return ""
 	case "kpi":
 		return "KPI"
+	case "ack missed":
+		return "Not started"
 	}
 	s = strings.Replace(s, "sla ", "SLA ", 1)
 	return strings.ToUpper(s[:1]) + s[1:]
