@@ -50,6 +50,7 @@ type commands struct {
 	Action   actionCmd   `cmd:"" help:"List, show and work actions."`
 	Explain  explainCmd  `cmd:"" help:"Tell why an action or a feedback was decided as it was, and when it is due and why."`
 	Verify   verifyCmd   `cmd:"" help:"Check every invariant on the live system."`
+	Audit    auditCmd    `cmd:"" help:"Prove that the log is as it was written."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 

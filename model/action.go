@@ -89,6 +89,7 @@ type Action struct {
 	ArmAfter  time.Time  // machine time: the sweep arms from here on
 	HealAfter *time.Time // machine time: set when a sweep failed on this row alone
 	LogSeq    int        // seq of its last log row
+	LogHash   []byte     // hash of its last log row; nil: none is chained yet
 	Version   int64      // rises with every write but arming
 
 	AckNo        int // running number of the assignment, the stage of its ack event

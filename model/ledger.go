@@ -54,6 +54,7 @@ type ActionLog struct {
 	NewStatus Status            //
 	Metadata  JSON[LogMetadata] `bun:"type:jsonb"`
 	TextHash  []byte            // salted SHA-256 of the words in log_texts; nil: none
+	Hash      []byte            `bun:"row_hash"` // see LogHash; nil: older than the chain
 	CreatedAt time.Time         //
 	Text      string            `bun:"-"` // the words, on their way in and out
 }

@@ -28,6 +28,8 @@ type writer struct {
 	logs     []model.ActionLog
 	texts    []model.LogText
 	messages []model.Message
+
+	err error // of what cannot be written
 }
 
 // add takes one outcome. before is the gen that the row had; 0 for a new one.
@@ -36,18 +38,21 @@ func (w *writer) add(o sla.Outcome, before int64) {
 	if a.Gen != before {
 		a.ArmAfter, a.HealAfter = w.st.Now.Machine.Add(w.grace), nil
 	}
-	if before == 0 {
-		w.created = append(w.created, a)
-	} else {
-		w.updated = append(w.updated, a)
-	}
 	first := len(w.events)
 	for _, e := range o.Events {
 		e.ID, e.ActionID = model.NewID[model.DeadlineEvent](), a.ID
 		w.events = append(w.events, e)
 	}
+	if len(a.LogHash) == 0 {
+		a.LogHash = model.ChainStart(a.ID, a.LogSeq-len(o.Logs))
+	}
 	for _, l := range o.Logs {
-		w.addLog(l, a.ID)
+		a.LogHash = w.addLog(l, a.ID, a.LogHash)
+	}
+	if before == 0 {
+		w.created = append(w.created, a)
+	} else {
+		w.updated = append(w.updated, a)
 	}
 	for _, t := range o.Messages {
 		m := t.Message
@@ -65,8 +70,9 @@ func (w *writer) add(o sla.Outcome, before int64) {
 	}
 }
 
-// addLog gives a log row its id, and its words a place of their own.
-func (w *writer) addLog(l model.ActionLog, id model.ActionID) {
+// addLog gives a log row its id and its hash, chained to that of the row before,
+// and its words a place of their own.
+func (w *writer) addLog(l model.ActionLog, id model.ActionID, before []byte) []byte {
 	l.ID, l.ActionID = model.NewID[model.ActionLog](), id
 	if l.Metadata.V == nil {
 		l.Metadata.V = model.LogMetadata{}
@@ -77,12 +83,21 @@ func (w *writer) addLog(l model.ActionLog, id model.ActionID) {
 		l.TextHash = sum[:]
 		w.texts = append(w.texts, model.LogText{LogID: l.ID, Words: &words, Salt: []byte(salt)})
 	}
+	hash, err := model.LogHash(before, &l)
+	if err != nil {
+		w.err = err
+	}
+	l.Hash = hash
 	w.logs = append(w.logs, l)
+	return hash
 }
 
 // write flushes everything. A version miss is ErrConflict: the caller decides
 // again with a new reading of the clock.
 func (w *writer) write(ctx context.Context, tx bun.Tx) error {
+	if w.err != nil {
+		return w.err
+	}
 	if err := insert(ctx, tx, "actions", w.created); err != nil {
 		return err
 	}

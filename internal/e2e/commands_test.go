@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -204,4 +205,33 @@ func TestSignalsOfOnePatient(t *testing.T) {
 	assert.Contains(t, c.px("action", "show", first.Ref), ": “another patient”")
 	require.Len(t, c.ledger().actions, 2)
 	c.holds()
+}
+
+func TestAuditFindsWhatWasChanged(t *testing.T) {
+	t.Parallel()
+	c, ref := withAction(t)
+	c.px("action", "note", ref, "Called the family.", "--as", "sami1")
+	assert.Equal(t, "1 actions and 0 days checked, 0 faults\n", c.px("audit", "verify"))
+	assert.Empty(t, c.px("audit", "days"))
+	day := time.Now().UTC().Format(time.DateOnly)
+	out := c.px("audit", "export", "--from", day, "--to", day)
+	assert.NotContains(t, out, "Called the family")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	require.Len(t, lines, 3)
+	var row map[string]any
+	require.NoError(t, json.Unmarshal([]byte(lines[2]), &row))
+	assert.Equal(t, []any{ref, 3.0, "note", "sami1", 64, 64}, []any{row["ref"], row["seq"], row["type"], row["created_by_code"], len(row["hash"].(string)), len(row["previous"].(string))})
+
+	_, err := c.store.DB().ExecContext(t.Context(), "UPDATE action_logs SET message = 'Nothing' WHERE seq = 2")
+	require.NoError(t, err)
+	r := c.command(nil, "audit", "verify", "--days", c.file("days", "2026-03-01 7 00ff\n"))
+	assert.Equal(t, 1, r.code)
+	assert.Equal(t, ref+" row 2: the row was changed, or the row before it\n"+
+		"2026-03-01: the day is not sealed as the copy kept elsewhere says\n1 actions and 0 days checked, 2 faults\n", r.out)
+	for _, args := range [][]string{
+		{"verify", "--days", c.file("bad", "yesterday\n")}, {"export", "--from", day, "--to", "2026-03"}, {"export", "--from", day, "--to", "2020-01-01"},
+	} {
+		r := c.command(nil, append([]string{"audit"}, args...)...)
+		assert.Equal(t, 2, r.code, "%v", args)
+	}
 }
