@@ -1,1 +1,3 @@
+SET LOCAL lock_timeout = '5s';
+--bun:split
 DROP TABLE calendar_feeds;

@@ -2,6 +2,7 @@ package migrations_test
 
 import (
 	"context"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -91,6 +92,29 @@ func TestUpDownUp(t *testing.T) {
 	}
 	if second := shape(t, db); !slices.Equal(first, second) {
 		t.Error("up, down and up again makes another schema than up")
+	}
+}
+
+// TestNoMigrationQueuesEverybody: one that waits for a lock has every reader and
+// writer of its table wait behind it, so it gives up soon.
+func TestNoMigrationQueuesEverybody(t *testing.T) {
+	t.Parallel()
+	files, err := fs.Glob(migrations.FS, "*.tx.*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("files = %v, %v", files, err)
+	}
+	for _, name := range files {
+		if name == "0001_init.tx.down.sql" { // takes everything away, and is frozen
+			continue
+		}
+		sql, err := fs.ReadFile(migrations.FS, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, _, _ := strings.Cut(string(sql), "--bun:split")
+		if !strings.Contains(first, "SET LOCAL lock_timeout = '5s';") {
+			t.Errorf("%s does not bound its wait for locks before all else", name)
+		}
 	}
 }
 
