@@ -33,7 +33,12 @@ func (t *turn) setAck() {
 		return
 	}
 	given := later(whole(*a.AssignedAt), a.Plan.V.Raised)
-	since := slices.DeleteFunc(slices.Clone(a.Plan.V.Pauses), func(p model.Pause) bool { return p.From.Before(given) })
+	var since []model.Pause // what of the pauses comes after it: who owns a held action may change
+	for _, p := range a.Plan.V.Pauses {
+		if p.From = later(p.From, given); p.From.Before(p.To) {
+			since = append(since, p)
+		}
+	}
 	due, _ := t.clock().Pause(t.after(given, target), since)
 	a.AckDueAt = &due
 }
