@@ -116,6 +116,12 @@ func TestAcknowledgement(t *testing.T) {
 		s := opened(t, model.SeverityLow, withAck)
 		require.Nil(t, s.c.Action.AckDueAt)
 	})
+	t.Run("a raise from a severity without one asks for it", func(t *testing.T) {
+		t.Parallel()
+		s := opened(t, model.SeverityLow, withAck).move(at(2), toSeverity(model.SeverityHigh))
+		require.Equal(t, ack(1, 6), sla.Upcoming(s.c)[0])
+		require.Contains(t, s.last.Logs[0].Message, "to be started by")
+	})
 	t.Run("a submission makes no difference to it", func(t *testing.T) {
 		t.Parallel()
 		s := opened(t, model.SeverityHigh, withAck).move(at(1), start).move(at(2), by("ann", model.MoveSubmit)).

@@ -114,6 +114,7 @@ func (t *turn) setSeverity(was standing, m MoveRequest) {
 	verb := "lowered"
 	if m.Severity.Rank() > old.Rank() {
 		verb, a.Plan.V.Raised = "raised", t.now
+		t.setAck() // also where the old severity asks for none
 	}
 	a.RequiresApproval = t.requiresApproval()
 	t.replan(was, t.fromTarget())
