@@ -68,6 +68,8 @@ func (r *Rules) joins(f *model.Feedback, a, k *model.Action) bool {
 		return false
 	case k.Status != model.StatusOpen && k.Status != model.StatusInProgress:
 		return false
+	case k.Held() && a.Severity.Rank() > k.Severity.Rank(): // what waits cannot be raised
+		return false
 	case k.Restricted != a.Restricted || k.Shadow != a.Shadow:
 		return false
 	}

@@ -48,6 +48,9 @@ func TestSignalsOfOneSubjectJoin(t *testing.T) {
 		{name: "the same department, in time", want: merged},
 		{name: "work has begun", kin: func(a *model.Action) { a.Status = model.StatusInProgress }, want: merged},
 		{name: "on hold", kin: func(a *model.Action) { a.HeldAt, a.PausedAt = &a.ReceivedAt, &a.ReceivedAt }, want: merged},
+		{name: "on hold, and graver", signal: func(f *model.Feedback) { f.Severity = model.SeverityCritical }, kin: func(a *model.Action) {
+			a.HeldAt, a.PausedAt = &a.ReceivedAt, &a.ReceivedAt
+		}, want: created, linked: true},
 		{name: "no subject", signal: func(f *model.Feedback) { f.SubjectKey = "" }, want: created},
 		{name: "neither has one", signal: func(f *model.Feedback) { f.SubjectKey = "" }, kin: func(a *model.Action) { a.SubjectKey = "" }, want: created},
 		{name: "another subject", signal: func(f *model.Feedback) { f.SubjectKey = "k2" }, want: created},
