@@ -33,6 +33,10 @@ func (s *MergeSpec) rule() merging {
 	return m
 }
 
+// MergeWindow is how far apart two signals of one subject may have been received
+// to be about the same matter; 0: the policy neither merges nor links.
+func (r *Rules) MergeWindow() time.Duration { return r.merging.window }
+
 // kin finds, among the live actions of the feedback's subject, the one that tells
 // of the same matter as the action a, which is about to be made of it: of the
 // same department, received within the window. join: the feedback is to become
@@ -44,7 +48,7 @@ func (r *Rules) kin(f *model.Feedback, a *model.Action, among []Case) (found *Ca
 		k := &among[i].Action
 		apart := k.ReceivedAt.Sub(a.ReceivedAt).Abs()
 		if a.SubjectKey == "" || k.SubjectKey != a.SubjectKey || k.HospitalID != a.HospitalID || !k.Live() ||
-			model.Deref(k.DepartmentID) != model.Deref(a.DepartmentID) || apart > r.merging.window || r.merging.window == 0 {
+			model.Deref(k.DepartmentID) != model.Deref(a.DepartmentID) || apart > r.MergeWindow() || r.MergeWindow() == 0 {
 			continue
 		}
 		if r.joins(f, a, k) {

@@ -103,11 +103,11 @@ func (s *Store) decideAll(ctx context.Context, tx bun.Tx, st txState, rows []mod
 	if err != nil {
 		return nil, effects, err
 	}
-	busy, err := lockSubjects(ctx, tx, rows, lock)
+	busy, err := lockSubjects(ctx, tx, st, rows, lock)
 	if err != nil {
 		return nil, effects, err
 	}
-	for _, round := range bySubject(rows) {
+	for _, round := range bySubject(st, rows) {
 		kin, taken, err := s.kinOf(ctx, tx, st, round, lock)
 		if err != nil {
 			return nil, effects, err

@@ -12,22 +12,31 @@ import (
 	"github.com/pxactions/px/tasks"
 )
 
-// lockSubjects takes the locks of the subjects of feedback to be decided, in
-// their order, until the transaction ends: two signals of one patient that are
-// decided at once must not both find that there is no action yet. With lockFree
-// it returns the subjects that somebody else has.
-func lockSubjects(ctx context.Context, tx bun.Tx, rows []model.Feedback, lock string) (busy map[string]bool, err error) {
+// subjectsOf are the subjects of feedback, in order, each once; none where the
+// policy does not ask for them.
+func subjectsOf(st txState, rows []model.Feedback) []string {
+	if st.Rules.MergeWindow() == 0 {
+		return nil
+	}
 	var keys []string
 	for i := range rows {
 		if k := rows[i].SubjectKey; k != "" {
 			keys = append(keys, k)
 		}
 	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// lockSubjects takes the locks of the subjects of feedback to be decided, in
+// their order, until the transaction ends: two signals of one patient that are
+// decided at once must not both find that there is no action yet. With lockFree
+// it returns the subjects that somebody else has.
+func lockSubjects(ctx context.Context, tx bun.Tx, st txState, rows []model.Feedback, lock string) (busy map[string]bool, err error) {
+	keys := subjectsOf(st, rows)
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	slices.Sort(keys)
-	keys = slices.Compact(keys)
 	take := "pg_advisory_xact_lock(lock) IS NULL" // it waits and returns nothing
 	if lock == lockFree {
 		take = "NOT pg_try_advisory_xact_lock(lock)"
@@ -49,24 +58,22 @@ func lockSubjects(ctx context.Context, tx bun.Tx, rows []model.Feedback, lock st
 	return busy, nil
 }
 
-// kinOf loads the live actions of subjects, in the order of their receipt. busy
-// are the subjects with one that somebody else is at.
+// kinOf loads the live actions of subjects that were received near enough, in the
+// order of their receipt. busy are the subjects with one that somebody else is at.
 func (s *Store) kinOf(ctx context.Context, tx bun.Tx, st txState, rows []model.Feedback, lock string) (kin map[string][]sla.Case, busy map[string]bool, err error) {
-	var keys []string
-	for i := range rows {
-		if k := rows[i].SubjectKey; k != "" {
-			keys = append(keys, k)
-		}
-	}
+	keys := subjectsOf(st, rows)
 	if len(keys) == 0 {
 		return nil, nil, nil
 	}
+	byReceipt := func(a, b model.Feedback) int { return a.ReceivedAt.Compare(b.ReceivedAt) }
+	from := slices.MinFunc(rows, byReceipt).ReceivedAt.Add(-st.Rules.MergeWindow())
+	to := slices.MaxFunc(rows, byReceipt).ReceivedAt.Add(st.Rules.MergeWindow())
 	var live []struct {
 		ID         model.ActionID
 		SubjectKey string
 	}
 	err = tx.NewRaw(`SELECT id, subject_key FROM actions WHERE subject_key IN (?) AND subject_key <> ''
-		AND status NOT IN ('closed', 'cancelled') ORDER BY received_at, id`, bun.List(keys)).Scan(ctx, &live)
+		AND status NOT IN ('closed', 'cancelled') AND received_at BETWEEN ? AND ? ORDER BY received_at, id`, bun.List(keys), from, to).Scan(ctx, &live)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for actions of the same subject: %w", err)
 	}
@@ -94,7 +101,10 @@ func (s *Store) kinOf(ctx context.Context, tx bun.Tx, st txState, rows []model.F
 
 // bySubject splits feedback so that no round has two of one subject: the second
 // is to find the action that the first became.
-func bySubject(rows []model.Feedback) [][]model.Feedback {
+func bySubject(st txState, rows []model.Feedback) [][]model.Feedback {
+	if st.Rules.MergeWindow() == 0 {
+		return [][]model.Feedback{rows}
+	}
 	var out [][]model.Feedback
 	seen := map[string]int{}
 	for _, f := range rows {
@@ -134,7 +144,7 @@ func (s *Store) Unmerge(ctx context.Context, id model.FeedbackID, m sla.MoveRequ
 			return fmt.Errorf("%w: it was not merged into an action", model.ErrConflict)
 		}
 		from := *f.ActionID
-		if _, err := lockSubjects(ctx, tx, []model.Feedback{f}, lockAll); err != nil {
+		if _, err := lockSubjects(ctx, tx, st, []model.Feedback{f}, lockAll); err != nil {
 			return err
 		}
 		cases, err := s.loadCases(ctx, tx, st, []model.ActionID{from}, lockAll)

@@ -159,6 +159,35 @@ func TestASubjectThatSomebodyIsAtWaitsAlone(t *testing.T) {
 	w.Holds()
 }
 
+// TestOnlyWhatMayBeJoinedIsWaitedFor: neither where the policy joins nothing, nor
+// for an action of long before.
+func TestOnlyWhatMayBeJoinedIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	for name, policy := range map[string]string{"of long before": "{}", "nothing joins": "merge: {is_active: false}"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := scenario.New(t, []byte(policy))
+			old := call(w, "k1")
+			if name == "of long before" {
+				old.ReceivedAt = scenario.Start().Add(-73 * time.Hour)
+			}
+			a := w.Create(old)[0]
+			tx, err := w.Store.DB().Begin()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = tx.Rollback() }()
+			if _, err := tx.Exec("SELECT 1 FROM actions WHERE id = ? FOR UPDATE", a.ID); err != nil {
+				t.Fatal(err)
+			}
+			id := w.Insert(call(w, "k1"))[0]
+			if r := decideAll(t, w.Store, id)[id]; r.Decision != model.DecisionCreated {
+				t.Errorf("decided = %+v, want an action of its own", r)
+			}
+		})
+	}
+}
+
 func TestUnmerge(t *testing.T) {
 	t.Parallel()
 	w := scenario.New(t, nil)
