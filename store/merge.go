@@ -58,8 +58,12 @@ func lockSubjects(ctx context.Context, tx bun.Tx, st txState, rows []model.Feedb
 	return busy, nil
 }
 
+// maxKin is how many live actions of one subject are looked through, the first
+// that were received: more are not of one patient, and each is locked.
+const maxKin = 50
+
 // kinOf loads the live actions of subjects that were received near enough, in the
-// order of their receipt. busy are the subjects with one that somebody else is at.
+// order of their receipt, maxKin of each at most. busy are the subjects with one that somebody else is at.
 func (s *Store) kinOf(ctx context.Context, tx bun.Tx, st txState, rows []model.Feedback, lock string) (kin map[string][]sla.Case, busy map[string]bool, err error) {
 	keys := subjectsOf(st, rows)
 	if len(keys) == 0 {
@@ -72,8 +76,10 @@ func (s *Store) kinOf(ctx context.Context, tx bun.Tx, st txState, rows []model.F
 		ID         model.ActionID
 		SubjectKey string
 	}
-	err = tx.NewRaw(`SELECT id, subject_key FROM actions WHERE subject_key IN (?) AND subject_key <> ''
-		AND status NOT IN ('closed', 'cancelled') AND received_at BETWEEN ? AND ? ORDER BY received_at, id`, bun.List(keys), from, to).Scan(ctx, &live)
+	err = tx.NewRaw(`SELECT id, subject_key FROM (
+			SELECT id, subject_key, row_number() OVER (PARTITION BY subject_key ORDER BY received_at, id) AS no FROM actions
+			WHERE subject_key IN (?) AND subject_key <> '' AND status NOT IN ('closed', 'cancelled') AND received_at BETWEEN ? AND ?
+		) AS live WHERE no <= ? ORDER BY no`, bun.List(keys), from, to, maxKin).Scan(ctx, &live)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for actions of the same subject: %w", err)
 	}

@@ -188,6 +188,31 @@ func TestOnlyWhatMayBeJoinedIsWaitedFor(t *testing.T) {
 	}
 }
 
+// TestASubjectOfManyIsNoBurden: a sender that gives every patient the same number
+// has its feedback decided, and the actions that came late fired, all the same.
+func TestASubjectOfManyIsNoBurden(t *testing.T) {
+	t.Parallel()
+	w := scenario.New(t, nil)
+	complaints := w.Complaints(52, model.SeverityLow)
+	for i := range complaints {
+		complaints[i].SubjectKey, complaints[i].ReceivedAt = "0", scenario.Start().Add(time.Duration(i-60)*time.Minute)
+	}
+	ids := w.Insert(complaints...)
+	made := decideAll(t, w.Store, ids[:51]...)
+	tx, err := w.Store.DB().Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.Exec("SELECT 1 FROM actions WHERE id = ? FOR UPDATE", *made[ids[50]].ActionID); err != nil {
+		t.Fatal(err)
+	}
+	r := decideAll(t, w.Store, ids[51])[ids[51]]
+	if a := w.Action(*r.ActionID); a.LinkedTo == nil || *a.LinkedTo != *made[ids[0]].ActionID {
+		t.Errorf("linked to %v, want the first of all", a.LinkedTo)
+	}
+}
+
 func TestUnmerge(t *testing.T) {
 	t.Parallel()
 	w := scenario.New(t, nil)
