@@ -107,6 +107,10 @@ sla:
 	if moved := reroute(); len(moved) != 0 || *w.Action(missed.ID).AssignedTo != second {
 		t.Errorf("moved = %+v, want it to change hands once", moved)
 	}
+	// Nor is it locked at every sweep from now on.
+	if done, _, err := w.Store.Reroute(t.Context(), store.Keyset{}, 10); err != nil || done.Seen != 0 {
+		t.Errorf("after the second miss = %+v, %v; want it passed over", done, err)
+	}
 	if es := w.Events(missed.ID); len(es) != 2 || es[0].Kind != model.EventAck || es[1].Stage != 2 {
 		t.Errorf("events = %+v, want both misses", es)
 	}
