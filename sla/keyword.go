@@ -27,18 +27,23 @@ type keywords []keyword
 
 // newKeywords compiles lists of words and phrases, each of an entry.
 func newKeywords(entries [][]string) keywords {
+	type key struct {
+		text   string
+		prefix bool
+	}
+	at := map[key]int{}
 	var ks keywords
 	for entry, words := range entries {
 		for _, w := range words {
-			k := keyword{entries: []int{entry}}
-			k.text, k.prefix = foldKeyword(w)
-			i := slices.IndexFunc(ks, func(o keyword) bool { return o.text == k.text && o.prefix == k.prefix })
+			text, prefix := foldKeyword(w)
+			i, known := at[key{text, prefix}]
 			switch {
-			case k.text == "": // a fault that check finds
-			case i < 0:
-				ks = append(ks, k)
-			default:
+			case text == "": // a fault that check finds
+			case known:
 				ks[i].entries = append(ks[i].entries, entry)
+			default:
+				at[key{text, prefix}] = len(ks)
+				ks = append(ks, keyword{text: text, prefix: prefix, entries: []int{entry}})
 			}
 		}
 	}
