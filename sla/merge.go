@@ -26,9 +26,9 @@ func (s *MergeSpec) rule() merging {
 	if !orTrue(s.IsActive) {
 		return merging{}
 	}
-	m := merging{window: time.Duration(s.Window), complaints: s.Complaints == MergeJoin, safety: s.PatientSafety == MergeJoin}
-	if m.window == 0 {
-		m.window = DefaultMergeWindow
+	m := merging{window: DefaultMergeWindow, complaints: s.Complaints == MergeJoin, safety: s.PatientSafety == MergeJoin}
+	if s.Window != nil {
+		m.window = time.Duration(*s.Window)
 	}
 	return m
 }

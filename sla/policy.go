@@ -74,7 +74,7 @@ func (p *Policy) readers() []model.Role {
 // MergeSpec says which signals of one subject join its live action in the same
 // department instead of becoming one of their own.
 type MergeSpec struct {
-	Window        Age       `yaml:"window,omitzero" json:"window,omitzero"`                 // how far apart they were received, at most; 0: DefaultMergeWindow
+	Window        *Age      `yaml:"window,omitzero" json:"window,omitzero"`                 // how far apart they were received, at most; nil: DefaultMergeWindow
 	Complaints    MergeKind `yaml:"complaints,omitzero" json:"complaints,omitzero"`         // empty: link
 	PatientSafety MergeKind `yaml:"patient_safety,omitzero" json:"patient_safety,omitzero"` // empty: link
 	IsActive      *bool     `yaml:"is_active,omitzero" json:"is_active,omitzero"`           // nil: true

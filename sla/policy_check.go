@@ -41,7 +41,7 @@ func (p *Policy) check() model.FieldErrors {
 		}
 	}
 	if p.Merge != nil {
-		if p.Merge.Window < 0 || int64(p.Merge.Window) > int64(hours(maxHours)) {
+		if w := p.Merge.Window; w != nil && (*w <= 0 || int64(*w) > int64(hours(maxHours))) {
 			c.add("merge.window", "range", "must be above 0 and at most ten years; for no merging at all say is_active: false")
 		}
 		oneOf(c, "merge.complaints", p.Merge.Complaints, []MergeKind{MergeJoin, MergeLink})
