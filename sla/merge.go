@@ -51,6 +51,9 @@ func (r *Rules) kin(f *model.Feedback, a *model.Action, among []Case) (found *Ca
 			model.Deref(k.DepartmentID) != model.Deref(a.DepartmentID) || apart > r.MergeWindow() || r.MergeWindow() == 0 {
 			continue
 		}
+		if k.Restricted && !a.Restricted { // who reads of this is not to know of that
+			continue
+		}
 		if r.joins(f, a, k) {
 			return &among[i], true
 		}

@@ -73,6 +73,7 @@ func TestSignalsOfOneSubjectJoin(t *testing.T) {
 		{name: "submitted work is not added to", kin: func(a *model.Action) { a.Status = model.StatusPendingApproval }, want: created, linked: true},
 		{name: "approved work neither", kin: func(a *model.Action) { a.Status = model.StatusApproved }, want: created, linked: true},
 		{name: "for other readers", signal: func(f *model.Feedback) { f.Restricted = true }, want: created, linked: true},
+		{name: "what others may not even know of", kin: func(a *model.Action) { a.Restricted = true }, want: created},
 		{name: "in shadow mode", signal: func(f *model.Feedback) { f.Mode = model.ModeShadow }, want: created, linked: true},
 		{name: "about its owner", signal: func(f *model.Feedback) { f.Involved = model.Of(h.users(t, "mgr")) }, want: created, linked: true},
 		{name: "not negative", signal: func(f *model.Feedback) { f.Score = num(5) }, want: model.DecisionIgnored},

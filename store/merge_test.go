@@ -159,6 +159,23 @@ func TestASubjectThatSomebodyIsAtWaitsAlone(t *testing.T) {
 	w.Holds()
 }
 
+// TestALinkTellsNothingOfWhatIsRestricted: who may read that sees both, nobody
+// else that it is there.
+func TestALinkTellsNothingOfWhatIsRestricted(t *testing.T) {
+	t.Parallel()
+	w := scenario.New(t, nil)
+	open, secret := call(w, "k1"), call(w, "k1")
+	secret.Restricted = true
+	ids := w.Insert(open, secret)
+	got := decideAll(t, w.Store, ids...)
+	for i, want := range []int{0, 1} {
+		y, err := w.Store.Story(t.Context(), *got[ids[i]].ActionID, store.StoryOptions{})
+		if err != nil || len(y.Linked) != want {
+			t.Errorf("links of %s = %+v, %v; want %d", y.Action.Ref, y.Linked, err, want)
+		}
+	}
+}
+
 // TestOnlyWhatMayBeJoinedIsWaitedFor: neither where the policy joins nothing, nor
 // for an action of long before.
 func TestOnlyWhatMayBeJoinedIsWaitedFor(t *testing.T) {

@@ -169,7 +169,7 @@ type Story struct {
 	Events   []model.DeadlineEvent // in the order of their taking
 	Messages []model.Message       // in the order of their making
 	Feedback []model.Feedback      // made or merged into it, oldest first; never what was sent as such (Raw)
-	Linked   []Link                // actions that tell of the same matter, oldest first
+	Linked   []Link                // actions that tell of the same matter, oldest first; restricted ones only if it is so itself
 	Upcoming []sla.PlannedEvent    // what comes next, soonest first
 	Dir      *sla.Directory        // names of the people and places in it
 	Now      model.Now             // when it was read
@@ -237,8 +237,8 @@ func (y *Story) read(ctx context.Context, tx bun.Tx, o StoryOptions) error {
 	if err != nil {
 		return fmt.Errorf("load its feedback: %w", err)
 	}
-	err = tx.NewRaw("SELECT id, ref, status FROM actions WHERE id = ? OR linked_to = ? ORDER BY created_at, id",
-		deref(y.Action.LinkedTo), id).Scan(ctx, &y.Linked)
+	err = tx.NewRaw("SELECT id, ref, status FROM actions WHERE (id = ? OR linked_to = ?) AND (NOT restricted OR ?) ORDER BY created_at, id",
+		deref(y.Action.LinkedTo), id, y.Action.Restricted).Scan(ctx, &y.Linked)
 	if err != nil {
 		return fmt.Errorf("load what it is linked to: %w", err)
 	}
