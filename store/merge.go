@@ -135,8 +135,8 @@ type Unmerged struct {
 }
 
 // Unmerge takes a feedback out of the action that it had joined and makes it an
-// action of its own, by the active policy, linked to that one while that lives.
-// Both stories say so. Errors: model.ErrNotFound, model.ErrConflict when it has not joined one,
+// action of its own, by the active policy, linked to that one where this links the
+// two. Both stories say so. Errors: model.ErrNotFound, model.ErrConflict when it has not joined one,
 // model.FieldErrors when the active policy would make no action of it.
 func (s *Store) Unmerge(ctx context.Context, id model.FeedbackID, m sla.MoveRequest) (Unmerged, tasks.Effects, error) {
 	var done Unmerged
