@@ -107,7 +107,7 @@ type PlanMemory struct {
 	Pauses   []Pause               `json:"pauses,omitempty"`   // since the clock start, in order; the open one is PausedAt
 	Fixed    *StageTime            `json:"fixed,omitempty"`    // where the last change put the next untaken stage; nil: its planned time
 	Gaps     map[int]time.Duration `json:"gaps_ns,omitempty"`  // by stage: gaps that changes shortened, elapsed, so that no stage got later
-	Raised   time.Time             `json:"raised,omitzero"`    // when the severity was last raised, from where the time to start counts; zero: from the assignment
+	AckFrom  time.Time             `json:"ack_from,omitzero"`  // when the severity was last raised, or a start first asked for: from there the time to start counts; zero: from the assignment
 	Earliest *StageTime            `json:"earliest,omitempty"` // the earliest time the next untaken stage has had since the last reopening
 }
 

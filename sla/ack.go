@@ -20,19 +20,24 @@ func builtInAck() map[model.Severity]TargetSpec {
 // setAck sets by when the owner is to start the work: so long after the
 // assignment, pauses out. Nobody can start what they were not given, so it counts
 // from there and not from the receipt; and where the severity was raised since,
-// from then, as a graver matter than they were given. What has been started needs
+// from then, as a graver matter than they were given. Where it is asked for only
+// now, by another policy or department, it counts from now. What has been started needs
 // none, and what was missed stays so until the next assignment.
 func (t *turn) setAck() {
 	a := &t.Action
 	if a.Status != model.StatusOpen || t.ackMissed() {
 		return
 	}
+	asked := a.AckDueAt != nil
 	a.AckDueAt = nil
 	target, ok := t.Config.AckTargets[a.Severity]
 	if !ok || a.AssignedAt == nil {
 		return
 	}
-	given := later(whole(*a.AssignedAt), a.Plan.V.Raised)
+	given := later(whole(*a.AssignedAt), a.Plan.V.AckFrom)
+	if !asked && given.Before(t.now) {
+		given, a.Plan.V.AckFrom = t.now, t.now
+	}
 	var since []model.Pause // what of the pauses comes after it: who owns a held action may change
 	for _, p := range a.Plan.V.Pauses {
 		if p.From = later(p.From, given); p.From.Before(p.To) {

@@ -113,7 +113,7 @@ func (t *turn) setSeverity(was standing, m MoveRequest) {
 	a.Severity = m.Severity
 	verb := "lowered"
 	if m.Severity.Rank() > old.Rank() {
-		verb, a.Plan.V.Raised = "raised", t.now
+		verb, a.Plan.V.AckFrom = "raised", t.now
 		t.setAck() // also where the old severity asks for none
 	}
 	a.RequiresApproval = t.requiresApproval()

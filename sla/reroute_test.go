@@ -36,3 +36,25 @@ func TestWhoGetsAHeldActionHasTheTimeAfterTheHold(t *testing.T) {
 		t.Errorf("to be started by %s, want %s: 24 hours after the hold", got, want)
 	}
 }
+
+// TestWhoWasNeverAskedIsNotLate: a policy that asks of open actions for the first
+// time gives their owners the time from then on.
+func TestWhoWasNeverAskedIsNotLate(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	c := kinOf(t, h.rules(t, "sla: [{name: all, ack_targets: {medium: none}}]"), h.signal(t, "k1"))
+	asks, actor := h.rules(t, "sla: [{name: all, ack_targets: {medium: 4h}}]"), h.user(t, "pxa")
+	applied := asks.Reapply(c, noon().Add(50*time.Hour))
+	c.Action, c.Config, c.Events = applied.Action, asks.Match(c.Action.HospitalID, c.Action.DepartmentID), applied.Events
+	if got, want := c.Action.AckDueAt, noon().Add(54*time.Hour); got == nil || !got.Equal(want) {
+		t.Fatalf("to be started by %v, want %s", got, want)
+	}
+	// Nor later, when something else plans anew.
+	out, err := Apply(c, MoveRequest{Move: model.MoveDue, Actor: &actor, Reason: "later", DueAt: noon().Add(200 * time.Hour)}, noon().Add(51*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.Action.AckDueAt, noon().Add(54*time.Hour); got == nil || !got.Equal(want) {
+		t.Errorf("to be started by %v after another change, want %s", got, want)
+	}
+}
