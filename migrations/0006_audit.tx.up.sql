@@ -1,3 +1,5 @@
+SET LOCAL lock_timeout = '5s';
+--bun:split
 -- Log rows are chained, action by action; rows that are there already are not.
 ALTER TABLE action_logs ADD COLUMN row_hash bytea;
 --bun:split
