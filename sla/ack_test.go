@@ -64,6 +64,14 @@ func TestAcknowledgement(t *testing.T) {
 		require.Equal(t, []sla.PlannedEvent{ack(1, 4)}, acks(s))
 		require.Equal(t, at(4), *s.c.Action.AckedAt)
 	})
+	t.Run("also where a stage came due before it", func(t *testing.T) {
+		t.Parallel()
+		s := opened(t, model.SeverityHigh, withAck).fireUntil(at(48)) // stage 1 at 50
+		s.move(at(48), sla.MoveRequest{Move: model.MoveAssign, Assignee: personID("bob")})
+		s.move(at(53), by("bob", model.MoveStart))
+		require.Equal(t, []sla.PlannedEvent{ack(1, 4), ack(2, 52)}, acks(s))
+		require.Equal(t, []string{"escalation bob", "escalation+ack_missed mgr"}, s.heard())
+	})
 	t.Run("each assignment has a time of its own, whatever the period", func(t *testing.T) {
 		t.Parallel()
 		s := opened(t, model.SeverityHigh, withAck).fire(at(4))

@@ -83,17 +83,19 @@ func Fire(c Case, now time.Time) (Outcome, bool) {
 }
 
 // settle takes all events of the plan with time ≤ now and reports whether there
-// were any. It stops after a stage: what follows is taken by a firing of its own.
+// were any. Of the stages it takes the first alone: the next one, which that may
+// shift, is taken by a firing of its own. What else lies behind it is taken, too,
+// for after the move that settles it nobody might ask for it any more.
 func (t *turn) settle() bool {
 	var due []PlannedEvent
+	climbed := false
 	for _, e := range Upcoming(t.Case) {
-		if e.At.After(t.now) {
-			break
+		stage := e.Kind == model.EventEscalation
+		if e.At.After(t.now) || stage && climbed {
+			continue
 		}
+		climbed = climbed || stage
 		due = append(due, e)
-		if e.Kind == model.EventEscalation {
-			break
-		}
 	}
 	for i, e := range due {
 		t.take(e, i == len(due)-1)
