@@ -111,9 +111,9 @@ func (t *turn) take(e PlannedEvent, last bool) {
 	case e.Kind == model.EventReminder && !last:
 		// What came due after it says more: it is told of by that.
 		done, targets, copies = model.DoneSilent, nil, nil
-	case e.Kind == model.EventResume: // the new plan tells
 	case t.lapsed:
 		done = model.DoneSuperseded
+	case e.Kind == model.EventResume: // the new plan tells
 	case len(targets) == 0:
 		done = model.DoneUntargeted
 	}
@@ -136,11 +136,10 @@ func (t *turn) take(e PlannedEvent, last bool) {
 	t.Events = append(t.Events, ev)
 	t.logEvent(&ev)
 	if e.Kind == model.EventResume {
-		before := len(t.logs)
+		actor := t.actor
+		t.actor = nil // the program's doing, whoever moves now
 		t.resume(e.At, MoveRequest{Move: model.MoveResume})
-		for i := range t.logs[before:] { // the program's doing, whoever moves now
-			t.logs[before+i].CreatedBy = nil
-		}
+		t.actor = actor
 	}
 }
 

@@ -79,6 +79,20 @@ func TestHold(t *testing.T) {
 		s := opened(t, model.SeverityHigh).move(at(10), holdUntil(30)).move(at(31), sla.MoveRequest{Move: model.MoveStart})
 		require.Equal(t, []any{model.StatusInProgress, at(68)}, []any{s.c.Action.Status, s.c.Action.DueAt})
 	})
+	t.Run("who makes that move is told of the end, which was not theirs", func(t *testing.T) {
+		t.Parallel()
+		s := opened(t, model.SeverityHigh).move(at(10), holdUntil(30)).move(at(31), by("ann", model.MoveStart))
+		require.Equal(t, []string{"plan_change ann"}, s.heard())
+		for i, row := range s.last.Logs {
+			require.Equal(t, i == len(s.last.Logs)-1, row.CreatedBy != nil, row.Message)
+		}
+	})
+	t.Run("a move that is beside the point supersedes what tells of the end", func(t *testing.T) {
+		t.Parallel()
+		s := opened(t, model.SeverityHigh).move(at(10), holdUntil(30)).move(at(31), by("bob", model.MoveCancel))
+		require.Equal(t, []string{"plan_change ann (superseded)"}, s.heard())
+		require.Equal(t, model.DoneSuperseded, s.last.Events[0].Done)
+	})
 	t.Run("each hold has a number of its own", func(t *testing.T) {
 		t.Parallel()
 		s := opened(t, model.SeverityHigh).move(at(1), holdUntil(2)).fire(at(2)).move(at(3), holdUntil(4)).fire(at(4))

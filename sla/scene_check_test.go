@@ -128,10 +128,11 @@ func (s *scene) checkHead(was model.Action, fired bool) {
 }
 
 // checkActor: who makes a move gets no message about it; of the events that it
-// settled, they do.
+// settled, they do. One of these, the end of a hold, is told of by what it changed.
 func (s *scene) checkActor(m sla.MoveRequest, out sla.Outcome) {
 	s.t.Helper()
-	if m.Actor == nil {
+	resumed := slices.ContainsFunc(out.Events, func(e model.DeadlineEvent) bool { return e.Kind == model.EventResume })
+	if m.Actor == nil || resumed {
 		return
 	}
 	for _, msg := range out.Messages {

@@ -26,12 +26,13 @@ func (t *turn) say(v voice, to ...model.UserID) {
 	}
 }
 
-// sayMove tells people of the move itself. Who makes it gets no message about it.
+// sayMove tells people of the move itself, or of what the end of a hold changed.
+// Who makes it gets no message about it.
 func (t *turn) sayMove(r model.Reason, to ...model.UserID) {
 	if t.actor != nil {
 		to = without(to, *t.actor)
 	}
-	t.say(voice{reason: r, event: -1}, to...)
+	t.say(voice{reason: r, event: -1, lapsed: t.lapsed}, to...)
 }
 
 // messages folds the voices: one message per person and channel, for the
