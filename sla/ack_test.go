@@ -124,11 +124,13 @@ func TestAcknowledgement(t *testing.T) {
 		s := opened(t, model.SeverityLow, withAck)
 		require.Nil(t, s.c.Action.AckDueAt)
 	})
-	t.Run("a raise from a severity without one asks for it", func(t *testing.T) {
+	t.Run("from one that has none to one that has", func(t *testing.T) {
 		t.Parallel()
 		s := opened(t, model.SeverityLow, withAck).move(at(2), toSeverity(model.SeverityHigh))
 		require.Equal(t, ack(1, 6), sla.Upcoming(s.c)[0])
-		require.Contains(t, s.last.Logs[0].Message, "to be started by")
+		require.Contains(t, s.last.Logs[0].Message, "to be started by 2026-03-02 14:00 UTC")
+		s.move(at(3), toSeverity(model.SeverityLow)).move(at(3), toSeverity(model.SeverityHigh))
+		require.Equal(t, ack(1, 7), sla.Upcoming(s.c)[0])
 	})
 	t.Run("a submission makes no difference to it", func(t *testing.T) {
 		t.Parallel()

@@ -117,6 +117,7 @@ func (t *turn) setSeverity(was standing, m MoveRequest) {
 		t.setAck() // also where the old severity asks for none
 	}
 	a.RequiresApproval = t.requiresApproval()
+	t.setAck() // the old one may have had none
 	t.replan(was, t.fromTarget())
 	t.logPlan(was, m, fmt.Sprintf("Severity %s from %s to %s", verb, old, a.Severity),
 		model.LogMetadata{"old_severity": old, "severity": a.Severity})
