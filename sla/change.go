@@ -114,7 +114,6 @@ func (t *turn) setSeverity(was standing, m MoveRequest) {
 	verb := "lowered"
 	if m.Severity.Rank() > old.Rank() {
 		verb, a.Plan.V.AckFrom = "raised", t.now
-		t.setAck() // also where the old severity asks for none
 	}
 	a.RequiresApproval = t.requiresApproval()
 	t.setAck() // the old one may have had none

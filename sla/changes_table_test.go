@@ -325,7 +325,7 @@ func (l *pair) joined(sev model.Severity) {
 		Severity: sev, Score: score(9), ScoreMin: score(0), ScoreMax: score(20), ScoreBetter: model.BetterHigh,
 	}
 	d := l.rules("").Decide(f, nil, l.now, "RUH-26-0000002", l.c)
-	joins := l.o.status == model.StatusOpen || l.o.status == model.StatusInProgress
+	joins := (l.o.status == model.StatusOpen || l.o.status == model.StatusInProgress) && (l.o.until.IsZero() || sev.Rank() <= l.o.sev.Rank())
 	require.Equal(l.t, joins, d.Decision == model.DecisionMerged, d.Reason)
 	if !joins {
 		return

@@ -102,7 +102,11 @@ func (o *judge) recalendar(open sla.Calendar, now time.Time) *judge {
 
 func (o *judge) changed(do func()) {
 	was := o.standing()
+	_, asked := o.cfg.AckTargets[o.sev]
 	do()
+	if !asked { // a start that is asked for from now on counts from now
+		o.raised = latest(o.raised, o.now)
+	}
 	o.replan(was)
 	o.tell(was)
 }

@@ -168,28 +168,6 @@ func TestJoiningSettlesFirst(t *testing.T) {
 	}
 }
 
-// TestJoiningOnHold: the time to start counts from the raise, the rest of the
-// hold out, for nobody can start what is on hold.
-func TestJoiningOnHold(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t, nil)
-	r := h.rules(t, "")
-	k := kinOf(t, r, h.signal(t, "k1"))
-	at := func(hours int) time.Time { return noon().Add(time.Duration(hours) * time.Hour) }
-	absorb := func(out Outcome) { k.Action, k.Events = out.Action, append(k.Events, out.Events...) }
-	out, err := Apply(k, MoveRequest{Move: model.MoveHold, Reason: "because", Until: at(10)}, at(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	absorb(out)
-	f := h.signal(t, "k1")
-	f.Severity = model.SeverityHigh // four hours
-	absorb(*r.Decide(f, nil, at(5), "", k).Outcome)
-	if out, _ = Fire(k, at(10)); !out.Action.AckDueAt.Equal(at(14)) || out.Action.NextKind != model.EventAck {
-		t.Errorf("to be started by %s, want four hours after the hold", out.Action.AckDueAt)
-	}
-}
-
 func TestPart(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, nil)
