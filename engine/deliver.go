@@ -19,7 +19,8 @@ type Delivery string
 
 // Delivered: the receiver took it. Retrying: the row will be tried again.
 // Failed: it ends there, visible to operators. NotMine: the attempt is stale,
-// done, not due, or in another's hands. Suppressed: nobody is there to get it.
+// done, not due, or in another's hands. Suppressed: nobody is there to get it, or
+// its action has moved on.
 const (
 	Delivered  Delivery = "sent"
 	Retrying   Delivery = "retry"
@@ -120,6 +121,10 @@ func (e *Engine) send(ctx context.Context, c store.Claimed) store.Settled {
 	s := store.Settled{ID: c.ID, Attempts: c.Attempts}
 	if c.Recipient == nil || !c.Recipient.Active {
 		s.State, s.Why = model.MessageSuppressed, "recipient_inactive"
+		return s
+	}
+	if c.Stale {
+		s.State, s.Why = model.MessageSuppressed, "stale"
 		return s
 	}
 	zone := ""

@@ -87,7 +87,7 @@ type Message struct {
 	Also             JSON[[]Reason]     `bun:"type:jsonb"` // lighter reasons that the same message stands for
 	Facts            JSON[MessageFacts] `bun:"type:jsonb"`
 	State            MessageState       //
-	SuppressedReason string             // superseded, shadow, …
+	SuppressedReason string             // superseded, shadow, stale, …
 	NotBefore        time.Time          // domain time
 	NextTryAt        *time.Time         // machine time; nil in an end state
 	ClaimedUntil     *time.Time         // machine time, while sending

@@ -109,6 +109,23 @@ func (t *turn) suppressed(v voice) string {
 	return ""
 }
 
+// Stale reports whether a message that still waits has lost its point, as its
+// action stands now: it asks for what is done, or asks somebody who is not the
+// owner any more. What tells of a move stays true and is never stale.
+func Stale(m *model.Message, a *model.Action) bool {
+	done := !a.Live() || a.Status == model.StatusApproved
+	switch m.Reason {
+	case model.ReasonReminder:
+		return done || model.Deref(a.AssignedTo) != m.RecipientID
+	case model.ReasonAckMissed, model.ReasonOverdue, model.ReasonEscalation:
+		return done
+	case model.ReasonApprovalOverdue:
+		return a.Status != model.StatusPendingApproval || m.Facts.V.Stage != a.SubmissionNo
+	default:
+		return false
+	}
+}
+
 // facts are pinned as the action stands after the turn.
 func (t *turn) facts(v voice) model.MessageFacts {
 	a := &t.Action

@@ -10,6 +10,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/sla"
 	"github.com/pxactions/px/tasks"
 )
 
@@ -26,6 +27,7 @@ type Claimed struct {
 	model.Message
 	Recipient *model.User     // nil: not in the directory
 	Hospital  *model.Hospital // the recipient's, for their zone; nil: they belong to all
+	Stale     bool            // its action has moved on: it is not to be sent, see sla.Stale
 }
 
 // ClaimMessages takes each message whose time has come for delivery, which
@@ -51,10 +53,14 @@ func (s *Store) ClaimMessages(ctx context.Context, channels []model.Channel, ref
 		if err != nil {
 			return fmt.Errorf("claim messages: %w", err)
 		}
+		actions, err := standing(ctx, tx, rows)
+		if err != nil {
+			return err
+		}
 		out = make([]Claimed, len(rows))
 		for i, m := range rows {
 			u := st.Dir.Users[m.RecipientID]
-			out[i] = Claimed{Message: m, Recipient: u}
+			out[i] = Claimed{Message: m, Recipient: u, Stale: sla.Stale(&m, actions[m.ActionID])}
 			if u != nil && u.HospitalID != nil {
 				out[i].Hospital = st.Dir.Hospitals[*u.HospitalID]
 			}
@@ -62,6 +68,27 @@ func (s *Store) ClaimMessages(ctx context.Context, channels []model.Channel, ref
 		return nil
 	})
 	return out, err
+}
+
+// standing reads how the actions of messages stand now, as far as sla.Stale asks.
+func standing(ctx context.Context, tx bun.Tx, ms []model.Message) (map[model.ActionID]*model.Action, error) {
+	if len(ms) == 0 {
+		return nil, nil
+	}
+	ids := make([]model.ActionID, len(ms))
+	for i, m := range ms {
+		ids[i] = m.ActionID
+	}
+	var rows []model.Action
+	err := tx.NewSelect().Model(&rows).Column("id", "status", "assigned_to", "submission_no").Where("id IN (?)", bun.List(ids)).Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the actions of messages: %w", err)
+	}
+	all := make(map[model.ActionID]*model.Action, len(rows))
+	for i := range rows {
+		all[rows[i].ID] = &rows[i]
+	}
+	return all, nil
 }
 
 // Settled is how one claimed delivery ended.
