@@ -24,12 +24,12 @@ import (
 // bob is step B. more goes on from there.
 func steps(more ...sla.Stage) func(*model.Action, *sla.Config) {
 	return func(_ *model.Action, cfg *sla.Config) {
-		cfg.Stages[model.SeverityCritical] = append([]sla.Stage{stage(30, "bob")}, more...)
+		cfg.Stages[model.SeverityCritical] = append([]sla.Stage{step(30, "bob")}, more...)
 	}
 }
 
-// stage is one that tells people by their codes, mgr as the manager.
-func stage(minutes int, codes ...string) sla.Stage {
+// step is one that tells people by their codes, mgr as the manager.
+func step(minutes int, codes ...string) sla.Stage {
 	s := sla.Stage{Gap: time.Duration(minutes) * time.Minute}
 	for _, code := range codes {
 		target := sla.StageTarget{User: personID(code)}
@@ -97,7 +97,7 @@ func TestB02(t *testing.T) {
 // same people again.
 func TestB03(t *testing.T) {
 	t.Parallel()
-	s := opened(t, model.SeverityCritical, steps(stage(60, "mgr"), stage(30, "bob"))).fireUntil(at(24 * 365))
+	s := opened(t, model.SeverityCritical, steps(step(60, "mgr"), step(30, "bob"))).fireUntil(at(24 * 365))
 	require.Equal(t, []float64{0, 90}, s.toldOf("mgr"))
 	require.Equal(t, []float64{30, 120}, s.toldOf("bob"))
 	require.Nil(t, s.c.Action.NextAt)
@@ -123,7 +123,7 @@ func TestB04(t *testing.T) {
 func TestB07(t *testing.T) {
 	t.Parallel()
 	s := opened(t, model.SeverityCritical, func(_ *model.Action, cfg *sla.Config) {
-		cfg.Stages[model.SeverityCritical] = []sla.Stage{stage(30, "bob", "cat", "lab", "bob")}
+		cfg.Stages[model.SeverityCritical] = []sla.Stage{step(30, "bob", "cat", "lab", "bob")}
 	}).fireUntil(at(24.5))
 	require.Equal(t, []string{"escalation ann", "escalation bob", "escalation cat", "escalation lab"}, s.heard(), "and the owner's copy")
 	require.Equal(t, []model.LogType{model.LogEscalation}, logTypes(s.last.Logs))
@@ -256,7 +256,7 @@ func TestB25(t *testing.T) {
 	t.Parallel()
 	stageFor := func(t *testing.T, people cast) *scene {
 		cfg := builtIn()
-		cfg.Stages[model.SeverityCritical] = []sla.Stage{stage(30, "gone")}
+		cfg.Stages[model.SeverityCritical] = []sla.Stage{step(30, "gone")}
 		return openScene(t, newAction(model.SeverityCritical, monday, people), cfg, house(people), monday).fireUntil(at(24.5))
 	}
 	t.Run("B25 the ladder for a stage's person", func(t *testing.T) {
