@@ -114,4 +114,6 @@ type MessageFacts struct {
 	NextAt     *time.Time `json:"next_at,omitempty"`
 	NextKind   EventKind  `json:"next_kind,omitempty"`
 	Copy       bool       `json:"copy,omitempty"` // told as a copy, not as the target
+
+	StandsInFor string `json:"stands_in_for,omitempty"` // the owner who is away, in whose place the recipient is told
 }

@@ -85,6 +85,7 @@ type view struct {
 	Due, Late, Next, Also, Link                                   string // empty: no such line
 	Stage                                                         int
 	Copy                                                          bool
+	StandsInFor                                                   string // empty: nobody
 }
 
 func viewOf(l Letter) view {
@@ -93,7 +94,7 @@ func viewOf(l Letter) view {
 	v := view{
 		Name: oneLine(l.Recipient.Name, maxLine), Ref: oneLine(f.Ref, maxLine), Category: words(f.Category),
 		Severity: words(f.Severity), Priority: words(f.Priority), Status: words(f.Status),
-		Due: clockTime(f.DueAt, zone), Late: late(f.LateS), Link: l.Link, Stage: f.Stage, Copy: f.Copy,
+		Due: clockTime(f.DueAt, zone), Late: late(f.LateS), Link: l.Link, Stage: f.Stage, Copy: f.Copy, StandsInFor: oneLine(f.StandsInFor, maxLine),
 	}
 	hospital, department := oneLine(f.Hospital, maxLine), oneLine(f.Department, maxLine)
 	v.Place, v.Where = hospital, hospital

@@ -35,6 +35,9 @@ func goldens() map[string]Letter {
 		l.Facts.Copy = true
 		all[string(r)+"_copy"] = l
 	}
+	standIn := sample(model.ReasonReminder)
+	standIn.Facts.Copy, standIn.Facts.StandsInFor = true, "Huda Al-Shammari"
+	all["reminder_stand_in"] = standIn
 	full := sample(model.ReasonEscalation)
 	full.Also = []model.Reason{model.ReasonOverdue, model.ReasonPlanChange}
 	full.Facts.Stage, full.Facts.LateS, full.Facts.Priority = 2, 7530, model.SeverityCritical

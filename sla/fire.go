@@ -127,10 +127,14 @@ func (t *turn) take(e PlannedEvent, last bool) {
 	if t.lapsed && !t.Action.Shadow { // in shadow mode nobody hears anyway: the ladder goes on as if told
 		targets, copies = nil, nil
 	}
+	told := union(targets, copies)
+	if id, ok := t.standIn(told); ok {
+		told = append(told, id)
+	}
 	ev := model.DeadlineEvent{
 		ActionID: t.Action.ID, Period: t.Action.Period, Kind: e.Kind, Stage: e.Stage,
 		Planned: e.At, Fired: t.now, LateS: int64(t.now.Sub(e.At) / time.Second), Done: done,
-		Targets: model.Of(union(targets, nil)), Told: model.Of(union(targets, copies)),
+		Targets: model.Of(union(targets, nil)), Told: model.Of(told),
 	}
 	t.effect(&ev)
 	t.Events = append(t.Events, ev)

@@ -177,6 +177,9 @@ func TestB12(t *testing.T) {
 	for _, owner := range []*model.UserID{personID("bob").Ptr(), nil} {
 		a := model.Action{Status: model.StatusOpen, AssignedTo: owner}
 		require.True(t, sla.Stale(message(model.ReasonReminder), &a), "another owner's to do")
+		standIn := message(model.ReasonReminder)
+		standIn.Facts.V.StandsInFor = "Ann"
+		require.False(t, sla.Stale(standIn, &a), "for whoever stands in for the owner")
 		require.False(t, sla.Stale(message(model.ReasonOverdue), &a), "a manager's to know")
 	}
 }
@@ -336,6 +339,26 @@ func TestB26(t *testing.T) {
 		require.Equal(t, []any{personID("bob"), model.ReasonAssigned}, []any{d.Outcome.Messages[0].RecipientID, d.Outcome.Messages[0].Reason})
 		facts := d.Outcome.Logs[0].Metadata.V
 		require.Equal(t, []any{sla.ByUser, "bob", "ann"}, []any{facts["owner_by"], facts["owner"], facts["owner_for"]})
+	})
+	t.Run("B26 who goes away later is stood in for", func(t *testing.T) {
+		t.Parallel()
+		dir := house(usualCast())
+		s := openScene(t, newAction(model.SeverityCritical, monday, usualCast()), builtIn(), dir, monday)
+		away(dir, "ann", "bob")
+		s.fireUntil(at(20))
+		require.Equal(t, []string{"reminder ann", "reminder bob"}, s.heard())
+		for _, m := range s.last.Messages {
+			if standsIn := m.RecipientID == personID("bob"); standsIn != (m.Facts.V.StandsInFor == "ann") || standsIn != m.Facts.V.Copy {
+				t.Errorf("message %+v, want bob told that it is in ann's place", m)
+			}
+		}
+		require.Equal(t, []model.UserID{personID("ann"), personID("bob")}, s.c.Events[0].Told.V)
+		s.fireUntil(at(24))
+		require.Equal(t, []string{"overdue ann", "overdue bob", "overdue mgr"}, s.heard())
+		s.move(at(24.5), toSeverity(model.SeverityHigh))
+		require.Equal(t, []string{"plan_change ann", "plan_change bob"}, s.heard())
+		s.move(at(24.6), by("bob", model.MoveStart)).move(at(24.7), sla.MoveRequest{Move: model.MoveSeverity, Severity: model.SeverityCritical, Actor: personID("bob").Ptr()})
+		require.NotContains(t, s.heard(), "raised bob", "who makes the move gets no message about it")
 	})
 	t.Run("B26 not one who is involved", func(t *testing.T) {
 		t.Parallel()

@@ -14,16 +14,34 @@ type voice struct {
 	reason model.Reason
 	event  int             // index among the turn's events; -1: none
 	copy   bool            // told as a copy, not as a target
+	absent *model.UserID   // who is away and in whose place they are told; nil: nobody
 	lapsed bool            // superseded by the move
 	via    []model.Channel // over these alone, for who has one of them; empty: all
 }
 
-// say adds a voice for each of the people.
+// say adds a voice for each of the people, and one for whoever stands in for an
+// owner among them who is away.
 func (t *turn) say(v voice, to ...model.UserID) {
 	for _, id := range to {
 		v.to = id
 		t.voices = append(t.voices, v)
 	}
+	if id, ok := t.standIn(to); ok {
+		v.to, v.copy, v.absent = id, true, t.Action.AssignedTo
+		t.voices = append(t.voices, v)
+	}
+}
+
+// standIn is who is to be told beside an owner among those told who is away; false:
+// the owner is there or not among them, or nobody stands in who is not told
+// anyway, or the stand-in makes the move.
+func (t *turn) standIn(told []model.UserID) (model.UserID, bool) {
+	owner := t.Action.AssignedTo
+	if owner == nil || !slices.Contains(told, *owner) {
+		return model.UserID{}, false
+	}
+	id, ok := t.Dir.StandIn(*owner, t.now, t.barred())
+	return id, ok && !slices.Contains(told, id) && (t.actor == nil || *t.actor != id)
 }
 
 // sayMove tells people of the move itself, or of what the end of a hold changed.
@@ -111,12 +129,13 @@ func (t *turn) suppressed(v voice) string {
 
 // Stale reports whether a message that still waits has lost its point, as its
 // action stands now: it asks for what is done, or asks somebody who is not the
-// owner any more. What tells of a move stays true and is never stale.
+// owner any more and stood in for none. What tells of a move stays true and is
+// never stale.
 func Stale(m *model.Message, a *model.Action) bool {
 	done := !a.Live() || a.Status == model.StatusApproved
 	switch m.Reason {
 	case model.ReasonReminder:
-		return done || model.Deref(a.AssignedTo) != m.RecipientID
+		return done || m.Facts.V.StandsInFor == "" && model.Deref(a.AssignedTo) != m.RecipientID
 	case model.ReasonAckMissed, model.ReasonOverdue, model.ReasonEscalation:
 		return done
 	case model.ReasonApprovalOverdue:
@@ -138,6 +157,11 @@ func (t *turn) facts(v voice) model.MessageFacts {
 	}
 	if d := t.Dir.Departments[model.Deref(a.DepartmentID)]; d != nil {
 		f.Department = cmp.Or(d.Name, d.Code)
+	}
+	if v.absent != nil {
+		if u := t.Dir.Users[*v.absent]; u != nil {
+			f.StandsInFor = cmp.Or(u.Name, u.Code)
+		}
 	}
 	if v.event >= 0 {
 		ev := t.Events[t.first+v.event]
