@@ -55,7 +55,11 @@ func (e *Engine) countDecision(r store.Created) {
 		e.Metrics.DecisionSeconds.Observe(r.Late.Seconds())
 	}
 	if r.NoOwner {
-		e.Metrics.NoOwner.Inc()
-		e.Log.Warn().Stringer("action", r.ActionID).Msg("action has no owner: nobody eligible in the directory")
+		e.tellNoOwner(*r.ActionID)
 	}
+}
+
+func (e *Engine) tellNoOwner(id model.ActionID) {
+	e.Metrics.NoOwner.Inc()
+	e.Log.Warn().Stringer("action", id).Msg("action has no owner: nobody eligible in the directory")
 }

@@ -53,6 +53,9 @@ func (e *Engine) Unmerge(ctx context.Context, id model.FeedbackID, req sla.MoveR
 		return done, err
 	}
 	e.countTaken(done.Taken)
+	if done.NoOwner {
+		e.tellNoOwner(done.Action.ID)
+	}
 	e.Metrics.Moves.WithLabelValues(string(model.MoveUnmerge), "made").Inc()
 	e.Log.Info().Stringer("feedback", id).Stringer("action", done.Action.ID).Stringer("from", done.From.ID).Msg("feedback taken out of an action")
 	return done, nil

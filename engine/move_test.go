@@ -32,3 +32,39 @@ func TestWordsThatCannotBeStoredNameTheirField(t *testing.T) {
 	}
 	w.Holds()
 }
+
+func TestUnmergeSaysWhy(t *testing.T) {
+	t.Parallel()
+	w := scenario.New(t, nil)
+	first, second := w.Complaint(model.SeverityLow), w.Complaint(model.SeverityLow)
+	for _, f := range []*model.Feedback{&first, &second} {
+		f.SourceType, f.SubjectKey = model.SourceRounds, "k1"
+	}
+	ids := w.Insert(first, second)
+	if _, err := w.Engine.Decide(t.Context(), ids); err != nil {
+		t.Fatal(err)
+	}
+	for _, reason := range []string{"", " ", "a\x00b", "\xff"} {
+		var faults model.FieldErrors
+		if _, err := w.Engine.Unmerge(t.Context(), ids[1], sla.MoveRequest{Reason: reason}); !errors.As(err, &faults) || faults[0].Field != "reason" {
+			t.Errorf("for the reason %q = %v, want it refused by its field", reason, err)
+		}
+	}
+	w.Queue.Take()
+	w.Exec("UPDATE users SET active = false")
+	w.Exec("UPDATE directory_version SET version = version + 1")
+	done, err := w.Engine.Unmerge(t.Context(), ids[1], sla.MoveRequest{Reason: "another patient"})
+	if err != nil || done.Action.AssignedTo != nil || w.Metric("px_actions_without_owner_total") != 1 {
+		t.Errorf("unmerge = %+v, %v; want an action without owner, counted", done.Action, err)
+	}
+	if e := w.Queue.Take(); len(e.Arm) == 0 {
+		t.Error("its job was not enqueued")
+	}
+	if _, err := w.Engine.Unmerge(t.Context(), ids[1], sla.MoveRequest{Reason: "again"}); !errors.Is(err, model.ErrConflict) {
+		t.Errorf("again = %v, want a conflict", err)
+	}
+	if made, refused := w.Metric("px_moves_total", "unmerge", "made"), w.Metric("px_moves_total", "unmerge", "refused"); made != 1 || refused != 1 {
+		t.Errorf("counted %v made, %v refused", made, refused)
+	}
+	w.Holds()
+}

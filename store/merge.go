@@ -132,6 +132,8 @@ type Unmerged struct {
 	Action model.Action // of its own
 	From   model.Action // what it had joined
 	Taken  []Taken      // what was due of both
+	// NoOwner: the action of its own found nobody to own it.
+	NoOwner bool
 }
 
 // Unmerge takes a feedback out of the action that it had joined and makes it an
@@ -176,7 +178,7 @@ func (s *Store) Unmerge(ctx context.Context, id model.FeedbackID, m sla.MoveRequ
 		if err := w.write(ctx, tx); err != nil {
 			return err
 		}
-		done = Unmerged{Action: w.created[0], From: out.Action, Taken: append(r.Taken, w.taken(out)...)}
+		done = Unmerged{Action: w.created[0], From: out.Action, Taken: append(r.Taken, w.taken(out)...), NoOwner: r.NoOwner}
 		effects = w.effects()
 		return writeDecisions(ctx, tx, []model.Feedback{f})
 	})
