@@ -16,7 +16,9 @@ import (
 	"github.com/pxactions/px/internal/localenv"
 	"github.com/pxactions/px/internal/scenario"
 	"github.com/pxactions/px/migrations"
+	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/samples"
+	"github.com/pxactions/px/sla"
 	"github.com/pxactions/px/store"
 )
 
@@ -116,7 +118,27 @@ func (s *servers) makeTemplate(ctx context.Context) error {
 	if _, err := migrations.Up(ctx, st.DB()); err != nil {
 		return err
 	}
-	return scenario.Seed(ctx, st, samples.Policy)
+	policy, err := unacknowledged()
+	if err != nil {
+		return err
+	}
+	return scenario.Seed(ctx, st, policy)
+}
+
+// unacknowledged is the sample policy without acknowledgement, which counts from
+// each assignment: the storm is of what all actions have at one instant.
+func unacknowledged() ([]byte, error) {
+	p, err := sla.ParsePolicy(samples.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("sample policy: %w", err)
+	}
+	for i := range p.SLA {
+		p.SLA[i].AckTargets = map[model.Severity]sla.AckTargetSpec{}
+		for _, sev := range model.Severities() {
+			p.SLA[i].AckTargets[sev] = sla.AckTargetSpec{None: true}
+		}
+	}
+	return p.YAML()
 }
 
 func (s *servers) exec(ctx context.Context, statements ...string) error {
