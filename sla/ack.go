@@ -21,8 +21,8 @@ func builtInAck() map[model.Severity]TargetSpec {
 // assignment, pauses out. Nobody can start what they were not given, so it counts
 // from there and not from the receipt; and where the severity was raised since,
 // from then, as a graver matter than they were given. Where it is asked for only
-// now, by another policy or department, it counts from now. What has been started needs
-// none, and what was missed stays so until the next assignment.
+// now, by another policy or department, it counts from now. What has been started
+// needs none, and what was missed stays so until the next assignment.
 func (t *turn) setAck() {
 	a := &t.Action
 	if a.Status != model.StatusOpen || t.ackMissed() {
@@ -48,7 +48,7 @@ func (t *turn) setAck() {
 	a.AckDueAt = &due
 }
 
-// moveAck sets it anew after a change, where there is one.
+// moveAck sets it anew, where there is one, for what it is counted by has changed.
 func (t *turn) moveAck() {
 	if t.Action.AckDueAt != nil {
 		t.setAck()

@@ -256,6 +256,7 @@ func (t *turn) resume(at time.Time, m MoveRequest) {
 	was := t.standing()
 	due := t.endPause(at)
 	t.release()
+	t.moveAck()
 	t.replan(was, due)
 	m.Reason = "" // it stands in the row of the move itself
 	t.logPlan(was, m, "Clock resumed", model.LogMetadata{"hold_no": t.Action.HoldNo})

@@ -50,7 +50,6 @@ func (s standing) stageAt(no int) time.Time {
 func (t *turn) replan(was standing, due time.Time) {
 	a := &t.Action
 	a.DueAt = due
-	t.moveAck()
 	if a.PausedAt != nil {
 		return
 	}
