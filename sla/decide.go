@@ -109,10 +109,7 @@ func (r *Rules) open(d *Decision, f *model.Feedback, loads Loads, now time.Time,
 	open := r.OpenTime(cfg, a.HospitalID, a.DepartmentID)
 	a.SLAConfigID, a.Calendar, a.CalendarRevision = cfg.ID, open.Name, open.Revision
 	out := Open(Case{Action: a, Config: cfg, Open: open.Calendar, Dir: r.dir}, now)
-	out.explain(d, r.dir)
-	if same != nil {
-		out.linked(same.Action.Ref)
-	}
+	out.explain(d, same, r.dir)
 	d.Outcome = &out
 }
 
@@ -178,33 +175,22 @@ func sourceLabel(st model.SourceType) string {
 	}
 }
 
-// explain adds to the story's first line why there is an action, and why it
-// went where it went.
-func (o *Outcome) explain(d *Decision, dir *Directory) {
-	for i := range o.Logs {
-		if o.Logs[i].LogType != model.LogCreated {
-			continue
-		}
-		facts := o.Logs[i].Metadata.V
-		if facts == nil {
-			facts = model.LogMetadata{}
-			o.Logs[i].Metadata.V = facts
-		}
-		facts["reason"], facts["owner_by"] = d.Reason, d.Route.By
-		if rule := d.Route.Rule; rule != nil {
-			facts["routing_rule"] = fmt.Sprintf("%s (%s)", rule.Name, rule.ID)
-		}
-		d.Raise.note(facts)
-		d.Route.note(facts, dir)
-		return
-	}
-}
-
-// linked adds to the story's first line which action tells of the same matter.
-func (o *Outcome) linked(ref string) {
+// explain adds to the story's first line, which Open begins with, why there is an
+// action, why it went where it went, and which one tells of the same matter (nil:
+// none does).
+func (o *Outcome) explain(d *Decision, same *Case, dir *Directory) {
 	first := &o.Logs[0]
-	first.Message += "; linked to " + ref
-	first.Metadata.V["linked_to"] = ref
+	facts := first.Metadata.V
+	facts["reason"], facts["owner_by"] = d.Reason, d.Route.By
+	if rule := d.Route.Rule; rule != nil {
+		facts["routing_rule"] = fmt.Sprintf("%s (%s)", rule.Name, rule.ID)
+	}
+	if same != nil {
+		first.Message += "; linked to " + same.Action.Ref
+		facts["linked_to"] = same.Action.Ref
+	}
+	d.Raise.note(facts)
+	d.Route.note(facts, dir)
 }
 
 // note adds what only the directory of that time tells: later it may say
