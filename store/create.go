@@ -77,12 +77,12 @@ func (s *Store) createLocking(ctx context.Context, ids []model.FeedbackID, lock 
 		if err != nil {
 			return fmt.Errorf("load feedback: %w", err)
 		}
-		busy, err := busyFeedback(ctx, tx, ids, rows)
+		locked, err := busyFeedback(ctx, tx, ids, rows)
 		if err != nil {
 			return err
 		}
 		rows, results, effects, err = s.decidedBefore(ctx, tx, st, rows)
-		results = append(results, busy...)
+		results = append(results, locked...)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
@@ -103,7 +103,7 @@ func (s *Store) decideAll(ctx context.Context, tx bun.Tx, st txState, rows []mod
 	if err != nil {
 		return nil, effects, err
 	}
-	busy, err := lockSubjects(ctx, tx, st, rows, lock)
+	held, err := lockSubjects(ctx, tx, st, rows, lock)
 	if err != nil {
 		return nil, effects, err
 	}
@@ -113,10 +113,10 @@ func (s *Store) decideAll(ctx context.Context, tx bun.Tx, st txState, rows []mod
 			return nil, effects, err
 		}
 		round = slices.DeleteFunc(round, func(f model.Feedback) bool {
-			if !busy[f.SubjectKey] && !taken[f.SubjectKey] {
+			if !held[f.SubjectKey] && !taken[f.SubjectKey] {
 				return false
 			}
-			results = append(results, Created{FeedbackID: f.ID, Err: fmt.Errorf("feedback %s: %w", f.ID, errLocked)})
+			results = append(results, busy(f.ID))
 			return true
 		})
 		if len(round) == 0 {
@@ -148,11 +148,15 @@ func busyFeedback(ctx context.Context, tx bun.Tx, ids []model.FeedbackID, rows [
 		have[rows[i].ID] = true
 	}
 	locked, err := lockedOf(ctx, tx, "feedback", missing(ids, have))
-	var busy []Created
+	var answers []Created
 	for id := range locked {
-		busy = append(busy, Created{FeedbackID: id, Err: fmt.Errorf("feedback %s: %w", id, errLocked)})
+		answers = append(answers, busy(id))
 	}
-	return busy, err
+	return answers, err
+}
+
+func busy(id model.FeedbackID) Created {
+	return Created{FeedbackID: id, Err: fmt.Errorf("feedback %s: %w", id, errLocked)}
 }
 
 // decidedBefore splits off the feedback that needs no decision and gathers the

@@ -32,30 +32,30 @@ func subjectsOf(st txState, rows []model.Feedback) []string {
 // their order, until the transaction ends: two signals of one patient that are
 // decided at once must not both find that there is no action yet. With lockFree
 // it returns the subjects that somebody else has.
-func lockSubjects(ctx context.Context, tx bun.Tx, st txState, rows []model.Feedback, lock string) (busy map[string]bool, err error) {
+func lockSubjects(ctx context.Context, tx bun.Tx, st txState, rows []model.Feedback, lock string) (held map[string]bool, err error) {
 	keys := subjectsOf(st, rows)
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	take := "pg_advisory_xact_lock(lock) IS NULL" // it waits and returns nothing
+	take := "pg_advisory_xact_lock(lock) IS NULL" // it waits and is never null
 	if lock == lockFree {
 		take = "NOT pg_try_advisory_xact_lock(lock)"
 	}
-	var held []struct {
+	var answers []struct {
 		Key  string
 		Held bool
 	}
 	err = tx.NewRaw(`SELECT key, ? AS held FROM (
 			SELECT key, hashtextextended(key, 0) AS lock FROM unnest(ARRAY[?]::text[]) AS key ORDER BY 2 OFFSET 0
-		) AS subjects`, bun.Safe(take), bun.List(keys)).Scan(ctx, &held)
+		) AS subjects`, bun.Safe(take), bun.List(keys)).Scan(ctx, &answers)
 	if err != nil {
 		return nil, fmt.Errorf("lock subjects: %w", err)
 	}
-	busy = map[string]bool{}
-	for _, h := range held {
-		busy[h.Key] = h.Held && lock == lockFree
+	held = make(map[string]bool, len(answers))
+	for _, a := range answers {
+		held[a.Key] = a.Held
 	}
-	return busy, nil
+	return held, nil
 }
 
 // maxKin is how many live actions of one subject are looked through, the first
@@ -63,8 +63,9 @@ func lockSubjects(ctx context.Context, tx bun.Tx, st txState, rows []model.Feedb
 const maxKin = 50
 
 // kinOf loads the live actions of subjects that were received near enough, in the
-// order of their receipt, maxKin of each at most. busy are the subjects with one that somebody else is at.
-func (s *Store) kinOf(ctx context.Context, tx bun.Tx, st txState, rows []model.Feedback, lock string) (kin map[string][]sla.Case, busy map[string]bool, err error) {
+// order of their receipt, maxKin of each at most. taken are the subjects with one
+// that somebody else is at.
+func (s *Store) kinOf(ctx context.Context, tx bun.Tx, st txState, rows []model.Feedback, lock string) (kin map[string][]sla.Case, taken map[string]bool, err error) {
 	keys := subjectsOf(st, rows)
 	if len(keys) == 0 {
 		return nil, nil, nil
@@ -94,15 +95,15 @@ func (s *Store) kinOf(ctx context.Context, tx bun.Tx, st txState, rows []model.F
 	if err != nil {
 		return nil, nil, err
 	}
-	kin, busy = map[string][]sla.Case{}, map[string]bool{}
+	kin, taken = map[string][]sla.Case{}, map[string]bool{}
 	for _, a := range live {
 		if c := cases[a.ID]; c != nil {
 			kin[a.SubjectKey] = append(kin[a.SubjectKey], *c)
 		} else {
-			busy[a.SubjectKey] = true
+			taken[a.SubjectKey] = true
 		}
 	}
-	return kin, busy, nil
+	return kin, taken, nil
 }
 
 // bySubject splits feedback so that no round has two of one subject: the second
@@ -129,17 +130,17 @@ func bySubject(st txState, rows []model.Feedback) [][]model.Feedback {
 
 // Unmerged is a feedback that has become an action of its own.
 type Unmerged struct {
-	Action model.Action // of its own
-	From   model.Action // what it had joined
-	Taken  []Taken      // what was due of both
-	// NoOwner: the action of its own found nobody to own it.
-	NoOwner bool
+	Action  model.Action // of its own
+	From    model.Action // what it had joined
+	Taken   []Taken      // what was due of both
+	NoOwner bool         // the action of its own found nobody to own it
 }
 
 // Unmerge takes a feedback out of the action that it had joined and makes it an
 // action of its own, by the active policy, linked to that one where this links the
-// two. Both stories say so. Errors: model.ErrNotFound, model.ErrConflict when it has not joined one,
-// model.FieldErrors when the active policy would make no action of it.
+// two. Both stories say so. Errors: model.ErrNotFound, model.ErrConflict when it
+// has not joined one, model.FieldErrors when the active policy would make no
+// action of it.
 func (s *Store) Unmerge(ctx context.Context, id model.FeedbackID, m sla.MoveRequest) (Unmerged, tasks.Effects, error) {
 	var done Unmerged
 	var effects tasks.Effects
