@@ -178,8 +178,8 @@ func TestExplainWhatJoined(t *testing.T) {
 		ids = append(ids, id)
 	}
 	e := feedbackExplained(w, ids[1])
-	require.Contains(t, flat(e.Text()), "It was merged into action "+e.Action)
-	require.Contains(t, flat(e.Text()), "It is of the same patient and department as that action")
+	require.Contains(t, oneLine(e.Text()), "It was merged into action "+e.Action)
+	require.Contains(t, oneLine(e.Text()), "It is of the same patient and department as that action")
 	linked := feedbackExplained(w, ids[2]).Action
 	x, err := engine.Explain(t.Context(), w.Store, e.Action)
 	require.NoError(t, err)
@@ -188,15 +188,12 @@ func TestExplainWhatJoined(t *testing.T) {
 		"What qualtra sent of the same patient on", "(event 2) was merged into it.", "Survey from qualtra joined",
 		"Of the same patient and department, and linked to it: " + linked + ".",
 	} {
-		require.Contains(t, flat(x.Text()), words)
+		require.Contains(t, oneLine(x.Text()), words)
 	}
 	x, err = engine.Explain(t.Context(), w.Store, linked)
 	require.NoError(t, err)
 	require.Equal(t, []string{e.Action}, x.Linked)
 }
-
-// flat is words without their line breaks.
-func flat(words string) string { return strings.Join(strings.Fields(words), " ") }
 
 // decideOne decides one feedback, whatever becomes of it.
 func decideOne(w *scenario.World, f model.Feedback) (model.Decision, model.FeedbackID, error) {
