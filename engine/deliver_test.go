@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/pxactions/px/engine"
 	"github.com/pxactions/px/internal/receiver"
 	"github.com/pxactions/px/internal/scenario"
@@ -23,19 +21,7 @@ import (
 func withMail(t *testing.T) (*scenario.World, *receiver.SMTP, model.Message) {
 	t.Helper()
 	w := scenario.New(t, scenario.NoAck())
-	mail, err := receiver.StartSMTP(receiver.SMTPOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = mail.Close() })
-	router, err := notify.New(notify.Settings{Log: zerolog.Nop(), Now: time.Now, Email: notify.EmailSettings{
-		Host: mail.Host(), Port: mail.Port(), TLS: "none", From: "px@example.org",
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(router.Close)
-	w.Engine = w.NewEngine(w.Queue, router)
+	mail := w.Mail()
 	a := w.Create(w.Complaint(model.SeverityHigh))[0]
 	ms := w.Messages(a.ID)
 	if len(ms) != 1 || ms[0].Channel != model.ChannelEmail || ms[0].State != model.MessagePending {

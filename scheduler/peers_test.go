@@ -7,12 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
-
-	"github.com/pxactions/px/internal/receiver"
 	"github.com/pxactions/px/internal/scenario"
 	"github.com/pxactions/px/model"
-	"github.com/pxactions/px/notify"
 	"github.com/pxactions/px/store"
 )
 
@@ -107,7 +103,8 @@ func TestB11(t *testing.T) {
 func TestB21(t *testing.T) {
 	t.Parallel()
 	const cycles, actions = 10, 12
-	w, mail := withMail(t, ladder(cycles-2, 1)) // reminder, overdue, stages
+	w := scenario.New(t, ladder(cycles-2, 1)) // reminder, overdue, stages
+	mail := w.Mail()
 	as := w.Create(w.Complaints(actions, model.SeverityCritical)...)
 	replicas := []*scenario.World{w, w.Twin()}
 	for range cycles {
@@ -178,24 +175,4 @@ func together(t *testing.T, w *scenario.World, replicas []*scenario.World, jobs 
 	}
 	wg.Wait()
 	once(t, sweeps(w, "last", nil)) // what the replicas left to each other
-}
-
-// withMail is a world whose engine has a mail server.
-func withMail(t *testing.T, policy []byte) (*scenario.World, *receiver.SMTP) {
-	t.Helper()
-	w := scenario.New(t, policy)
-	mail, err := receiver.StartSMTP(receiver.SMTPOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = mail.Close() })
-	router, err := notify.New(notify.Settings{Log: zerolog.Nop(), Now: time.Now, Email: notify.EmailSettings{
-		Host: mail.Host(), Port: mail.Port(), TLS: "none", From: "px@example.org",
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(router.Close)
-	w.Engine = w.NewEngine(w.Queue, router)
-	return w, mail
 }

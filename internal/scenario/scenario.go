@@ -14,6 +14,7 @@ import (
 
 	"github.com/pxactions/px/engine"
 	"github.com/pxactions/px/internal/metrics"
+	"github.com/pxactions/px/internal/receiver"
 	"github.com/pxactions/px/internal/testenv"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/notify"
@@ -124,6 +125,22 @@ func (w *World) NewEngine(q engine.Queue, router *notify.Router) *engine.Engine 
 	})
 	w.TB.Cleanup(e.Close)
 	return e
+}
+
+// Mail gives the world an engine whose mails go to a mail server, closed with the
+// test.
+func (w *World) Mail() *receiver.SMTP {
+	w.TB.Helper()
+	mail, err := receiver.StartSMTP(receiver.SMTPOptions{})
+	w.ok(err)
+	w.TB.Cleanup(func() { _ = mail.Close() })
+	router, err := notify.New(notify.Settings{Log: zerolog.Nop(), Now: time.Now, Email: notify.EmailSettings{
+		Host: mail.Host(), Port: mail.Port(), TLS: "none", From: "px@example.org",
+	}})
+	w.ok(err)
+	w.TB.Cleanup(router.Close)
+	w.Engine = w.NewEngine(w.Queue, router)
+	return mail
 }
 
 // SetTime sets the domain clock; it runs on from there in real time.
