@@ -67,16 +67,9 @@ func TestThePageLinksToWhy(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	a := s.decide(t, s.Complaint(model.SeverityHigh))
-	get := func(path string) (int, string) {
-		req := httptest.NewRequest(http.MethodGet, path, nil)
-		req.Host = "localhost"
-		rec := httptest.NewRecorder()
-		s.h.ServeHTTP(rec, req)
-		return rec.Code, body(t, rec.Result())
-	}
-	_, page := get("/actions/" + a.Ref)
+	_, page := s.get(t, "/actions/"+a.Ref)
 	has(t, page, `href="/actions/`+a.Ref+`/why"`)
-	code, why := get("/actions/" + a.Ref + "/why")
+	code, why := s.get(t, "/actions/"+a.Ref+"/why")
 	if code != http.StatusOK {
 		t.Errorf("why = %d", code)
 	}
@@ -84,7 +77,7 @@ func TestThePageLinksToWhy(t *testing.T) {
 	f := s.Complaint(model.SeverityLow)
 	f.Restricted = true
 	for _, ref := range []string{"RUH-26-9999999", s.decide(t, f).Ref} {
-		if code, page := get("/actions/" + ref + "/why"); code != http.StatusNotFound || strings.Contains(page, "WHY IS") {
+		if code, page := s.get(t, "/actions/"+ref+"/why"); code != http.StatusNotFound || strings.Contains(page, "WHY IS") {
 			t.Errorf("why of %s = %d", ref, code)
 		}
 	}

@@ -29,7 +29,12 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{World: scenario.New(t, scenario.NoAck())}
+	return newSiteOf(t, scenario.NoAck())
+}
+
+func newSiteOf(t *testing.T, policy []byte) *site {
+	t.Helper()
+	s := &site{World: scenario.New(t, policy)}
 	var err error
 	s.rdb, err = tasks.NewRedis(testenv.RedisURL(t), tasks.RedisOptions{})
 	if err != nil {
@@ -194,9 +199,9 @@ func TestListHasPages(t *testing.T) {
 
 func TestActionTellsItsStory(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newSiteOf(t, nil)
 	a := s.decide(t, s.Complaint(model.SeverityCritical))
-	s.fire(t, a.ID, 3)
+	s.fire(t, a.ID, 4)
 	s.move(t, a.ID, sla.MoveRequest{Move: model.MoveNote, Actor: a.AssignedTo, Text: "called the <family>"})
 	a = s.Action(a.ID)
 	arm := tasks.Arm{ActionID: a.ID, Gen: a.Gen, Kind: a.NextKind, Stage: *a.NextStage, At: time.Now().Add(time.Hour)}
@@ -215,7 +220,7 @@ func TestActionTellsItsStory(t *testing.T) {
 	owner := s.Dir.Users[*a.AssignedTo].Name
 	job := "/asynq/queues/escalation/tasks/" + arm.ID()
 	has(t, page, "Waited for hours", "Nobody came.", owner, "called the &lt;family&gt;", "What comes next", "Escalation, stage 2", "in 2 h",
-		"Escalation, stage 3", "in 4 h", "Reminder 1", "On time", "Overdue since", "Revision 1", `href="`+job+`"`, "Riyadh Central Hospital", "&#43;03")
+		"Escalation, stage 3", "in 4 h", "Reminder 1", "On time", "Overdue since", "Built-in", "Start of the work due, assignment 1", `href="`+job+`"`, "Riyadh Central Hospital", "&#43;03")
 	hasNot(t, page, "Was overdue", "<family>")
 
 	// The link leads to the job that asynq has.
