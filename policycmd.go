@@ -95,16 +95,18 @@ func (c policyValidateCmd) Run(ctx context.Context, s *Settings) error {
 	if err := saysSomething(c.File, src); err != nil {
 		return err
 	}
-	p, found, err := readFeedFiles(ctx, p, time.Now())
+	filled, found, err := readFeedFiles(ctx, p, time.Now())
 	if err != nil {
 		return err
 	}
 	var lint sla.Lint
 	if rules != nil {
-		if rules, err = sla.Prepare(p, 0, dir); err != nil { // again, with the dates of files
-			return faultsIn(c.File, sla.Locate(src, err))
+		if filled != p { // again, with the dates of files
+			if rules, err = sla.Prepare(filled, 0, dir); err != nil {
+				return faultsIn(c.File, sla.Locate(src, err))
+			}
 		}
-		lint = rules.Lint(p, time.Now())
+		lint = rules.Lint(filled, time.Now())
 	}
 	var warnings model.FieldErrors
 	if errors.As(sla.Locate(src, append(found, lint.Warnings...).Err()), &warnings) {

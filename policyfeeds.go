@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -184,8 +185,13 @@ func fetchFeeds(ctx context.Context, s *Settings, st *store.Store, p *sla.Policy
 }
 
 // readFeedFiles puts the dates of those feeds into a policy that are files, and
-// returns which of them cannot be read here. Nothing is fetched.
+// returns which of them cannot be read here. Nothing is fetched. A policy without
+// such feeds comes back as it is.
 func readFeedFiles(ctx context.Context, p *sla.Policy, at time.Time) (*sla.Policy, model.FieldErrors, error) {
+	isFile := func(f sla.FeedSpec) bool { return f.File != "" }
+	if !slices.ContainsFunc(p.Calendars, func(c sla.CalendarSpec) bool { return slices.ContainsFunc(c.Feeds, isFile) }) {
+		return p, nil, nil
+	}
 	fetcher, err := holidays.NewFetcher(holidays.Settings{})
 	if err != nil {
 		return nil, nil, err
@@ -195,7 +201,7 @@ func readFeedFiles(ctx context.Context, p *sla.Policy, at time.Time) (*sla.Polic
 	for i := range p.Calendars {
 		for j := range p.Calendars[i].Feeds {
 			f := &p.Calendars[i].Feeds[j]
-			if f.File == "" {
+			if !isFile(*f) {
 				continue
 			}
 			answer, err := fetcher.Fetch(ctx, holidays.Feed{File: f.File})
