@@ -4,6 +4,8 @@ go 1.26.0
 
 require github.com/pxactions/px v0.0.0
 
+require golang.org/x/text v0.42.0 // indirect
+
 require (
 	github.com/goccy/go-yaml v1.19.2 // indirect
 	github.com/google/uuid v1.6.0 // indirect
