@@ -169,7 +169,7 @@ func TestNobodyIsToldInVain(t *testing.T) {
 		a := w.Create(w.Complaint(model.SeverityCritical))[0]
 		w.Move(a.ID, sla.MoveRequest{Move: model.MoveStart})
 		w.SetTime(a.DueAt)
-		now := w.Move(a.ID, sla.MoveRequest{Move: model.MoveSubmit, Actor: a.AssignedTo})
+		now := w.Move(a.ID, scenario.Submission(model.MoveSubmit, a.AssignedTo))
 		ms := w.Messages(a.ID)
 		if !slices.ContainsFunc(ms, func(m model.Message) bool {
 			return m.ActionVersion == now.Version && m.State == model.MessageSuppressed && m.SuppressedReason == "superseded"

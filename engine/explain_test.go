@@ -57,7 +57,7 @@ func lived(t *testing.T, policy []byte) (*scenario.World, model.ActionID) {
 	a := w.Create(f)[0]
 	w.SetTime(time.Date(2026, 3, 27, 11, 0, 0, 0, time.UTC))
 	w.Move(a.ID, sla.MoveRequest{Move: model.MoveStart, Actor: a.AssignedTo})
-	w.Move(a.ID, sla.MoveRequest{Move: model.MoveAssign, Actor: a.AssignedTo, Assignee: w.User("ber-ortiz").ID})
+	w.Move(a.ID, sla.MoveRequest{Move: model.MoveAssign, Actor: w.User("ber-ortiz").ID.Ptr(), Assignee: w.User("ber-ortiz").ID})
 	w.SetTime(time.Date(2026, 3, 31, 9, 0, 0, 0, time.UTC))
 	w.Move(a.ID, sla.MoveRequest{Move: model.MoveHold, Reason: "a word of Mrs Weber's", Until: time.Date(2026, 4, 2, 9, 0, 0, 0, time.UTC)})
 	w.FireNext(a.ID, 1)
@@ -286,7 +286,7 @@ func TestExplainSaysWhatAReopenedActionGets(t *testing.T) {
 			w.Move(a.ID, m)
 		}
 		w.SetTime(at(closed))
-		w.Move(a.ID, sla.MoveRequest{Move: model.MoveClose})
+		w.Move(a.ID, scenario.Submission(model.MoveClose, nil))
 		w.SetTime(at(again))
 		w.Move(a.ID, sla.MoveRequest{Move: model.MoveReopen, Reason: "it came back"})
 		return oneLine(explained(w, a.ID).Text())

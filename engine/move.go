@@ -64,9 +64,13 @@ func (e *Engine) Unmerge(ctx context.Context, id model.FeedbackID, req sla.MoveR
 // storable refuses words that PostgreSQL cannot hold, naming the field.
 func storable(req sla.MoveRequest) error {
 	var faults model.FieldErrors
-	for _, f := range []struct{ name, words string }{
-		{"reason", req.Reason}, {"text", req.Text}, {"action_plan", req.ActionPlan}, {"outcome", req.Outcome},
-	} {
+	words := []struct{ name, words string }{
+		{"reason", req.Reason}, {"text", req.Text}, {"action_plan", req.ActionPlan}, {"outcome", req.Outcome}, {"root_cause", req.RootCause},
+	}
+	if req.Informed != nil {
+		words = append(words, struct{ name, words string }{"complainant_informed.why_not", req.Informed.WhyNot})
+	}
+	for _, f := range words {
 		if strings.ContainsRune(f.words, 0) || !utf8.ValidString(f.words) {
 			faults.Add(f.name, "format", "must be UTF-8 text without NUL characters")
 		}

@@ -19,10 +19,12 @@ func TestWordsThatCannotBeStoredNameTheirField(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, req := range map[string]sla.MoveRequest{
-		"text":        {Move: model.MoveNote, Text: "a\x00b"},
-		"reason":      {Move: model.MoveCancel, Reason: "\xff"},
-		"action_plan": {Move: model.MoveSubmit, ActionPlan: "\x00"},
-		"outcome":     {Move: model.MoveSubmit, Outcome: "\x00"},
+		"text":                         {Move: model.MoveNote, Text: "a\x00b"},
+		"reason":                       {Move: model.MoveCancel, Reason: "\xff"},
+		"action_plan":                  {Move: model.MoveSubmit, ActionPlan: "\x00"},
+		"outcome":                      {Move: model.MoveSubmit, Outcome: "\x00"},
+		"root_cause":                   {Move: model.MoveSubmit, RootCause: "\x00"},
+		"complainant_informed.why_not": {Move: model.MoveSubmit, Informed: &sla.Informed{WhyNot: "\x00"}},
 	} {
 		_, err := w.Engine.Move(t.Context(), *created[0].ActionID, 0, req)
 		var faults model.FieldErrors

@@ -46,22 +46,23 @@ type Action struct {
 	EscalatedAt     *time.Time // when the last stage was taken
 	EscalationLevel int        // stages taken since the last reopening
 
-	RequiresApproval bool       //
-	SubmittedBy      *UserID    `bun:"type:uuid"`
-	SubmittedAt      *time.Time //
-	ApprovedBy       *UserID    `bun:"type:uuid"`
-	ApprovedAt       *time.Time //
-	RejectedBy       *UserID    `bun:"type:uuid"`
-	RejectedAt       *time.Time //
-	RejectionReason  string     //
-	ClosedAt         *time.Time //
-	ClosedBy         *UserID    `bun:"type:uuid"`
-	ActionPlan       string     //
-	Outcome          string     //
-	RootCause        string     //
-	InformedAt       *time.Time `bun:"complainant_informed_at"`
-	InformedHow      string     `bun:"complainant_informed_how"`
-	InformedBy       *UserID    `bun:"complainant_informed_by,type:uuid"`
+	RequiresApproval bool        //
+	SubmittedBy      *UserID     `bun:"type:uuid"`
+	SubmittedAt      *time.Time  //
+	ApprovedBy       *UserID     `bun:"type:uuid"`
+	ApprovedAt       *time.Time  //
+	RejectedBy       *UserID     `bun:"type:uuid"`
+	RejectedAt       *time.Time  //
+	RejectionReason  string      //
+	ClosedAt         *time.Time  //
+	ClosedBy         *UserID     `bun:"type:uuid"`
+	ActionPlan       string      //
+	Outcome          string      //
+	RootCause        string      //
+	InformedAt       *time.Time  `bun:"complainant_informed_at"`
+	InformedHow      InformedHow `bun:"complainant_informed_how"`
+	InformedBy       *UserID     `bun:"complainant_informed_by,type:uuid"`
+	NotInformed      string      `bun:"complainant_not_informed"` // why the complainant was not, where they were not; words
 
 	Metadata JSON[json.RawMessage] `bun:"type:jsonb"`
 

@@ -241,26 +241,45 @@ const (
 	RoleAuditor       Role = "Auditor"
 )
 
+// InformedHow is how a complainant was told of the outcome.
+type InformedHow string
+
+// The ways to inform a complainant.
+const (
+	InformedPhone    InformedHow = "phone"
+	InformedInPerson InformedHow = "in_person"
+	InformedLetter   InformedHow = "letter"
+	InformedEmail    InformedHow = "email"
+	InformedMessage  InformedHow = "message"
+	InformedOther    InformedHow = "other"
+)
+
+// InformedHows lists every way to inform a complainant.
+func InformedHows() []InformedHow {
+	return []InformedHow{InformedPhone, InformedInPerson, InformedLetter, InformedEmail, InformedMessage, InformedOther}
+}
+
 // Reason is why a message is sent, weightiest last in Weight.
 type Reason string
 
 // The reasons of messages.
 const (
-	ReasonAssigned        Reason = "assigned"
-	ReasonReassigned      Reason = "reassigned"
-	ReasonRaised          Reason = "raised"
-	ReasonReminder        Reason = "reminder"
-	ReasonOverdue         Reason = "overdue"
-	ReasonEscalation      Reason = "escalation"
-	ReasonSubmitted       Reason = "submitted"
-	ReasonApprovalOverdue Reason = "approval_overdue"
-	ReasonApproved        Reason = "approved"
-	ReasonRejected        Reason = "rejected"
-	ReasonReopened        Reason = "reopened"
-	ReasonClosed          Reason = "closed"
-	ReasonCancelled       Reason = "cancelled"
-	ReasonPlanChange      Reason = "plan_change"
-	ReasonAckMissed       Reason = "ack_missed"
+	ReasonAssigned         Reason = "assigned"
+	ReasonReassigned       Reason = "reassigned"
+	ReasonRaised           Reason = "raised"
+	ReasonReminder         Reason = "reminder"
+	ReasonOverdue          Reason = "overdue"
+	ReasonEscalation       Reason = "escalation"
+	ReasonSubmitted        Reason = "submitted"
+	ReasonApprovalOverdue  Reason = "approval_overdue"
+	ReasonApprovalReminder Reason = "approval_reminder"
+	ReasonApproved         Reason = "approved"
+	ReasonRejected         Reason = "rejected"
+	ReasonReopened         Reason = "reopened"
+	ReasonClosed           Reason = "closed"
+	ReasonCancelled        Reason = "cancelled"
+	ReasonPlanChange       Reason = "plan_change"
+	ReasonAckMissed        Reason = "ack_missed"
 )
 
 // Weight orders reasons by design: escalation, overdue, the move itself,
@@ -271,7 +290,7 @@ func (r Reason) Weight() int {
 		return 5
 	case ReasonOverdue, ReasonApprovalOverdue, ReasonAckMissed:
 		return 4
-	case ReasonReminder:
+	case ReasonReminder, ReasonApprovalReminder:
 		return 2
 	case ReasonPlanChange:
 		return 1

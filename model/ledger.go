@@ -23,6 +23,7 @@ type DeadlineEvent struct {
 	Targets  JSON[[]UserID]  `bun:"type:jsonb"` // addressed as the event's own targets
 	Told     JSON[[]UserID]  `bun:"type:jsonb"` // everyone addressed: targets, then copies
 	Gen      int64           // the action's gen that this firing made
+	ByHand   bool            // a person escalated, before the plan did
 }
 
 // EventDone says what a deadline event did.

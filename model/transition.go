@@ -21,6 +21,7 @@ const (
 	MoveDue        Move = "due"
 	MoveHold       Move = "hold"
 	MoveResume     Move = "resume"
+	MoveEscalate   Move = "escalate"
 
 	// In no table. The program's own: a calendar has changed, an owner is not
 	// active any more or did not start, a policy is applied to open actions, a
@@ -62,6 +63,7 @@ func transitions() []transition {
 		{MoveDue, open, "", true},
 		{MoveHold, open, "", true},
 		{MoveResume, open, "", false},
+		{MoveEscalate, open, "", true},
 	}
 }
 
@@ -112,7 +114,7 @@ func Transition(a *Action, m Move, reason string) (Status, error) {
 		}
 		if t.NeedsReason && reason == "" {
 			var fe FieldErrors
-			fe.Add("reason", "required", "say why; a "+string(m)+" needs a reason")
+			fe.Add("reason", "required", "say why: to "+string(m)+" takes a reason")
 			return "", fe
 		}
 		if t.To == "" {

@@ -20,11 +20,12 @@ func legal() map[model.Status]map[model.Move]model.Status {
 	return map[model.Status]map[model.Move]model.Status{
 		open: {
 			model.MoveStart: working, model.MoveCancel: gone, model.MoveAssign: open, model.MoveNote: open, model.MoveSeverity: open,
-			model.MoveDepartment: open, model.MoveDue: open, model.MoveHold: open,
+			model.MoveDepartment: open, model.MoveDue: open, model.MoveHold: open, model.MoveEscalate: open,
 		},
 		working: {
 			model.MoveSubmit: pending, model.MoveClose: closed, model.MoveCancel: gone, model.MoveAssign: working, model.MoveNote: working,
 			model.MoveSeverity: working, model.MoveDepartment: working, model.MoveDue: working, model.MoveHold: working,
+			model.MoveEscalate: working,
 		},
 		pending: {
 			model.MoveApprove: approved, model.MoveReject: working, model.MoveCancel: gone, model.MoveAssign: pending, model.MoveNote: pending,
@@ -72,7 +73,7 @@ func TestWhileHeldOnlyResumeCancelAndNoteAreLegal(t *testing.T) {
 
 func TestMovesThatNeedAReason(t *testing.T) {
 	t.Parallel()
-	need := []model.Move{model.MoveReject, model.MoveCancel, model.MoveReopen, model.MoveDue, model.MoveHold}
+	need := []model.Move{model.MoveReject, model.MoveCancel, model.MoveReopen, model.MoveDue, model.MoveHold, model.MoveEscalate}
 	for from, moves := range legal() {
 		for m := range moves {
 			_, err := model.Transition(&model.Action{Status: from}, m, "")

@@ -37,7 +37,7 @@ type texts map[model.Reason]*template.Template
 func reasons() []model.Reason {
 	return []model.Reason{
 		model.ReasonAssigned, model.ReasonReassigned, model.ReasonRaised, model.ReasonReminder, model.ReasonOverdue,
-		model.ReasonEscalation, model.ReasonSubmitted, model.ReasonApprovalOverdue, model.ReasonApproved,
+		model.ReasonEscalation, model.ReasonSubmitted, model.ReasonApprovalReminder, model.ReasonApprovalOverdue, model.ReasonApproved,
 		model.ReasonRejected, model.ReasonReopened, model.ReasonClosed, model.ReasonCancelled,
 		model.ReasonPlanChange, model.ReasonAckMissed,
 	}
@@ -124,6 +124,8 @@ func nextWords(k model.EventKind) string {
 		return "to be started"
 	case model.EventResume:
 		return "end of the hold"
+	case model.EventApprovalReminder:
+		return "reminder of the approval"
 	case model.EventApprovalOverdue:
 		return "approval due"
 	default:

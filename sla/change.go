@@ -9,30 +9,71 @@ import (
 	"github.com/pxactions/px/model"
 )
 
-// permit says who may make a move: anybody active; of approvals and rejections
-// only who may approve.
-func (t *turn) permit(m model.Move) error {
-	approves := m == model.MoveApprove || m == model.MoveReject
-	if t.actor == nil {
+// permit says who may make a move: who the access table says, of approvals and
+// rejections who may approve, and of what could hide a grave matter a PX Admin who
+// does not own it. The program and an operator's command without a name may make
+// any but an approval.
+func (t *turn) permit(m MoveRequest) error {
+	approves := m.Move == model.MoveApprove || m.Move == model.MoveReject
+	if t.actor == nil && t.origin.Key == nil {
 		if approves {
-			return fmt.Errorf("%w: to %s needs a person to answer for it", model.ErrForbidden, m)
+			return fmt.Errorf("%w: to %s needs a person to answer for it", model.ErrForbidden, m.Move)
 		}
 		return nil
 	}
-	u := t.Dir.Users[*t.actor]
-	if u == nil || !u.Active {
-		return fmt.Errorf("%w: %s is not an active user", model.ErrForbidden, t.code(*t.actor))
+	x, who, err := t.access()
+	if err != nil {
+		return err
 	}
-	if !approves {
+	if approves && t.actor != nil {
+		return t.permitApprover(x)
+	}
+	if err := t.permitted(x, who, model.RightTo(m.Move)); err != nil {
+		return err
+	}
+	return t.permitGrave(m, x)
+}
+
+// access is what the actor may do, and how to name them.
+func (t *turn) access() (Access, string, error) {
+	if t.actor == nil {
+		return ServiceAccess(t.Dir), "an API key without a person", nil
+	}
+	who := t.code(*t.actor)
+	x, err := t.Dir.Access(*t.actor, t.Config.Readers, t.now)
+	if err != nil {
+		return x, who, fmt.Errorf("%s: %w", who, err)
+	}
+	return x, who, nil
+}
+
+func (t *turn) permitted(x Access, who string, right model.Right) error {
+	if x.May(right, &t.Action) {
 		return nil
 	}
-	return t.permitApprover(u)
+	return fmt.Errorf("%w: %s lacks the right %q to this action, which one of %s has where it is", model.ErrForbidden, who, right, held(right))
+}
+
+// permitGrave: a complaint, or what is high or critical, is cancelled or made less
+// severe by a PX Admin only, and never by its owner.
+func (t *turn) permitGrave(m MoveRequest, x Access) error {
+	a := &t.Action
+	softens := m.Move == model.MoveCancel || m.Move == model.MoveSeverity && m.Severity.Rank() > 0 && m.Severity.Rank() < a.Severity.Rank()
+	grave := a.SourceType == model.SourceComplaint || a.Severity.Rank() >= model.SeverityHigh.Rank()
+	if !softens || !grave {
+		return nil
+	}
+	if t.actor == nil || !x.MayAt(model.RightTo(model.MoveApprove), a.HospitalID) || slices.Contains(t.assignee(), *t.actor) {
+		return fmt.Errorf("%w: to cancel a complaint, or what is high or critical, or to lower its severity takes a %s who does not own it",
+			model.ErrForbidden, model.RolePXAdmin)
+	}
+	return nil
 }
 
 // permitApprover: not the assignee, not the submitter, not involved, and a PX
 // Admin of the hospital or of all of them, or who stands in for one.
-func (t *turn) permitApprover(u *model.User) error {
-	a := &t.Action
+func (t *turn) permitApprover(x Access) error {
+	a, u := &t.Action, x.user
 	switch {
 	case slices.Contains(t.assignee(), u.ID):
 		return fmt.Errorf("%w: the assignee cannot decide on the approval", model.ErrForbidden)
@@ -40,14 +81,12 @@ func (t *turn) permitApprover(u *model.User) error {
 		return fmt.Errorf("%w: who submitted cannot decide on the approval", model.ErrForbidden)
 	case slices.Contains(a.Involved.V, u.ID):
 		return fmt.Errorf("%w: who is involved cannot decide on the approval", model.ErrForbidden)
-	case slices.Contains(t.approvers(), u.ID):
+	case slices.Contains(t.approvers(), u.ID), t.steppedIn(u.ID), x.May(model.RightTo(model.MoveApprove), a):
 		return nil
-	case !slices.Contains(u.Roles.V, model.RolePXAdmin):
+	case !x.Has(model.RightTo(model.MoveApprove)):
 		return fmt.Errorf("%w: only a %s decides on approvals", model.ErrForbidden, model.RolePXAdmin)
-	case u.HospitalID != nil && *u.HospitalID != a.HospitalID:
-		return fmt.Errorf("%w: only a %s of the action's hospital decides on its approval", model.ErrForbidden, model.RolePXAdmin)
 	}
-	return nil
+	return fmt.Errorf("%w: only a %s of the action's hospital decides on its approval", model.ErrForbidden, model.RolePXAdmin)
 }
 
 // reassign gives the action to another owner.

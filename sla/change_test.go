@@ -29,8 +29,8 @@ func TestAssign(t *testing.T) {
 	})
 	t.Run("who takes it over is not told", func(t *testing.T) {
 		t.Parallel()
-		m := assign("bob")
-		m.Actor = personID("bob").Ptr()
+		m := assign("coo")
+		m.Actor = personID("coo").Ptr()
 		require.Equal(t, []string{"reassigned ann"}, opened(t, model.SeverityCritical).move(at(1), m).heard())
 	})
 	t.Run("doesn't touch the plan", func(t *testing.T) {
@@ -123,10 +123,10 @@ func TestSeverityChange(t *testing.T) {
 	t.Run("past due at once: one event, one message", func(t *testing.T) {
 		t.Parallel()
 		m := toSeverity(model.SeverityCritical)
-		m.Actor = personID("ann").Ptr()
-		s := opened(t, model.SeverityHigh).move(at(30), m)
+		m.Actor = personID("coo").Ptr()
+		s := opened(t, model.SeverityHigh, func(a *model.Action, _ *sla.Config) { a.AssignedTo = m.Actor }).move(at(30), m)
 		require.Len(t, s.last.Events, 1)
-		require.Equal(t, []string{"overdue ann", "overdue+raised mgr"}, s.heard())
+		require.Equal(t, []string{"overdue coo", "overdue+raised mgr"}, s.heard())
 		require.Equal(t, planned{model.EventEscalation, 1, 32}, s.plan()[0])
 	})
 	t.Run("a stage still ahead keeps its planned time", func(t *testing.T) {

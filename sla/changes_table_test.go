@@ -69,7 +69,7 @@ func unfired(at instant, wait time.Duration) func(*pair) {
 func held(from instant, wait time.Duration) func(*pair) {
 	return func(l *pair) {
 		l.until(from(l))
-		l.act(sla.MoveRequest{Move: model.MoveHold, Until: l.now.Add(20 * h), Actor: personID("bob").Ptr()})
+		l.act(sla.MoveRequest{Move: model.MoveHold, Until: l.now.Add(20 * h), Actor: personID("coo").Ptr()})
 		l.now = l.now.Add(wait)
 	}
 }
@@ -167,7 +167,7 @@ func stoppedPoints() []point {
 		{"approved", approved},
 		{"closed", closed},
 		{"reopened", then(closed, by("pxa", model.MoveReopen))},
-		{"cancelled", func(l *pair) { l.act(by("bob", model.MoveCancel)) }},
+		{"cancelled", func(l *pair) { l.act(by("pxb", model.MoveCancel)) }},
 	}
 }
 
@@ -197,12 +197,19 @@ func changes() []aChange {
 		{"a calendar of longer hours", func(l *pair) { l.recalendar(lifeCalendars()[2]) }},
 		{"a calendar of office hours", func(l *pair) { l.recalendar(lifeCalendars()[1]) }},
 		{"a calendar around the clock", func(l *pair) { l.recalendar(sla.OpenTime{}) }},
-		{"assigned", do(sla.MoveRequest{Move: model.MoveAssign, Assignee: personID("bob"), Actor: personID("cat").Ptr()})},
+		{"assigned", do(sla.MoveRequest{Move: model.MoveAssign, Assignee: personID("bob"), Actor: personID("coo").Ptr()})},
 		{"a note", do(sla.MoveRequest{Move: model.MoveNote, Text: "rang them", Actor: personID("ann").Ptr()})},
 		{"started", do(by("ann", model.MoveStart))},
+		{"escalated by hand", do(by("coo", model.MoveEscalate))},
+		{"escalated by hand twice", func(l *pair) {
+			if l.act(by("coo", model.MoveEscalate)) {
+				l.now = l.now.Add(h / 2)
+				l.act(by("coo", model.MoveEscalate))
+			}
+		}},
 		{"a graver signal joins", func(l *pair) { l.joined(model.SeverityCritical) }},
 		{"a milder signal joins", func(l *pair) { l.joined(model.SeverityLow) }},
-		{"cancelled", do(by("bob", model.MoveCancel))},
+		{"cancelled", do(by("pxb", model.MoveCancel))},
 	}...)
 }
 
@@ -226,7 +233,7 @@ func longerChanges() []aChange {
 		{"severity lowered and raised", toggled(-1)},
 		{"held and resumed by a person", func(l *pair) {
 			if hold(l, 10*h, 7*h) {
-				l.act(by("bob", model.MoveResume))
+				l.act(by("coo", model.MoveResume))
 			}
 		}},
 		{"held until it resumes by itself", func(l *pair) { hold(l, 30*h, 0) }},
@@ -256,7 +263,7 @@ func (l *pair) toLab(times float64) {
 // toSeverity goes so many steps up, as far as there are any.
 func (l *pair) toSeverity(steps int) bool {
 	all := model.Severities()
-	return l.act(sla.MoveRequest{Move: model.MoveSeverity, Severity: all[min(max(slices.Index(all, l.o.sev)+steps, 0), len(all)-1)], Actor: personID("bob").Ptr()})
+	return l.act(sla.MoveRequest{Move: model.MoveSeverity, Severity: all[min(max(slices.Index(all, l.o.sev)+steps, 0), len(all)-1)], Actor: personID("pxb").Ptr()})
 }
 
 // begun starts the work, where nobody has.

@@ -57,6 +57,7 @@ func newPair(t *testing.T, sev model.Severity, open sla.OpenTime) *pair {
 	a := newAction(sev, monday, usualCast())
 	a.SubjectKey = "k1"
 	c := sla.Case{Action: a, Config: cfg, Dir: house(usualCast()), Open: open.Calendar}
+	c.Dir.Users[personID("ann")].Roles.V = []model.Role{model.RolePXCoordinator} // she goes on working at it when it is not hers any more
 	l := &pair{scene: &scene{t: t, c: sla.Case{Config: cfg, Dir: c.Dir, Open: open.Calendar}}, open: open, now: monday}
 	l.absorb(sla.Open(c, monday), monday)
 	l.o = newJudge(cfg, open.Calendar, sev, monday)
@@ -82,6 +83,7 @@ func changesConfig(times float64) *sla.Config {
 		AckTargets: map[model.Severity]sla.TargetSpec{"critical": {Time: hours(1)}, "high": {Time: hours(4)}, "medium": {Days: 1}},
 		Clock:      map[model.Severity]sla.ClockKind{"critical": sla.ClockElapsed, "high": sla.ClockElapsed},
 
+		Approval:         sla.Approval{Reminder: 4 * time.Hour},
 		RequiresApproval: func(_ model.SourceType, sev model.Severity) bool { return sev != model.SeverityLow },
 	}
 	if times != 1 {
@@ -124,7 +126,7 @@ func (l *pair) agree(step string) {
 	l.step = fmt.Sprintf("%s at %s", step, l.now.Format("Mon 02 Jan 15:04:05"))
 	var took []deed
 	for _, e := range l.last.Events {
-		d := deed{e.Period, e.Kind, e.Stage, e.Planned, e.Fired, e.Done, nil}
+		d := deed{e.Period, e.Kind, e.Stage, e.Planned, e.Fired, e.Done, nil, false}
 		if e.Kind == model.EventEscalation {
 			d.targets = codesOf(l.c.Dir, e.Targets.V)
 		}

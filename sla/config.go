@@ -27,6 +27,10 @@ type Config struct {
 	Reopen       Reopening     // what time a reopened action gets; empty: ReopenFresh
 
 	RequiresApproval func(model.SourceType, model.Severity) bool // nil: always
+	Approval         Approval                                    // how long that may take, and who steps in
+	Needs            []Need                                      // of a submission, or of a closure without one
+	ComplaintNeeds   []Need                                      // the same, of complaints besides
+	RootCauses       []string                                    // the codes there are; empty: any
 	Clock            map[model.Severity]ClockKind                // which time each severity's target counts; a missing one: open
 	Calendar         string                                      // name of the calendar of open time; empty: the department's, else the hospital's
 }
@@ -63,10 +67,6 @@ const (
 	RungPXAdmin   Rung = "px_admin"  // the hospital's PX Admins
 	RungExecutive Rung = "executive" // the hospital's executives
 )
-
-// ApprovalTarget is how long approvers have before approval_overdue, until the
-// approval clock of its own comes.
-const ApprovalTarget = 24 * time.Hour
 
 // DefaultMaxHold is the longest that an action may be held where its SLA config
 // names no other limit.

@@ -96,7 +96,7 @@ func TestFaultsOfFilesNameTheirFile(t *testing.T) {
 // TestWarningsAndCodesNameTheirFile: what is found after the reading.
 func TestWarningsAndCodesNameTheirFile(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, nil)
+	h := newHouse(t, func(d *DirectoryDoc) { d.Users = append(d.Users, groupAdmins()...) })
 	fs := files("a.yaml", "routing:\n- {name: a}\nsla: [{name: all}]", "b.yaml", "routing:\n- {name: b, priority: 1, category: other}\n- {name: c}")
 	p, rules, err := Inspect(fs, h.dir)
 	if err != nil {

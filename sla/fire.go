@@ -13,15 +13,25 @@ type turn struct {
 	Case                 // working copies: Events grows with what is taken
 	now    time.Time     // domain time, whole seconds
 	actor  *model.UserID // who makes the move; nil: the program
+	origin model.Origin  // where the move came from
 	first  int           // index in Events of the first one of this turn
 	logs   []model.ActionLog
 	voices []voice
 	lapsed bool // a move took what was due: its messages are superseded
+	byHand bool // a person takes a stage before the plan does
 }
 
 func newTurn(c Case, now time.Time) *turn {
 	c.Events = slices.Clip(c.Events) // so that growing it never writes into the caller's
 	return &turn{Case: c, now: whole(now), first: len(c.Events)}
+}
+
+// asProgram does what is the program's doing, whoever moves now.
+func (t *turn) asProgram(do func()) {
+	actor, origin := t.actor, t.origin
+	t.actor, t.origin = nil, model.Origin{}
+	do()
+	t.actor, t.origin = actor, origin
 }
 
 // at is now as a nullable column's value.
@@ -106,9 +116,12 @@ func (t *turn) settle() bool {
 // take records that one event takes effect now and tells whom it tells.
 func (t *turn) take(e PlannedEvent, last bool) {
 	targets, copies := t.addressees(e)
+	if t.byHand && t.actor != nil { // who makes a move gets no message about it
+		targets, copies = without(targets, *t.actor), without(copies, *t.actor)
+	}
 	done := model.DoneTold
 	switch {
-	case e.Kind == model.EventReminder && !last:
+	case (e.Kind == model.EventReminder || e.Kind == model.EventApprovalReminder) && !last:
 		// What came due after it says more: it is told of by that.
 		done, targets, copies = model.DoneSilent, nil, nil
 	case t.lapsed:
@@ -119,7 +132,7 @@ func (t *turn) take(e PlannedEvent, last bool) {
 	}
 	v := voice{reason: reasonOf(e.Kind), event: len(t.Events) - t.first, lapsed: t.lapsed}
 	if e.Kind == model.EventEscalation {
-		v.via = t.ladder()[e.Stage-1].Channels
+		v.via = t.stage(e.Stage).Channels
 	}
 	t.say(v, targets...)
 	v.copy = true
@@ -133,17 +146,14 @@ func (t *turn) take(e PlannedEvent, last bool) {
 	}
 	ev := model.DeadlineEvent{
 		ActionID: t.Action.ID, Period: t.Action.Period, Kind: e.Kind, Stage: e.Stage,
-		Planned: e.At, Fired: t.now, LateS: int64(t.now.Sub(e.At) / time.Second), Done: done,
+		Planned: e.At, Fired: t.now, LateS: int64(t.now.Sub(e.At) / time.Second), Done: done, ByHand: t.byHand,
 		Targets: model.Of(union(targets, nil)), Told: model.Of(told),
 	}
 	t.effect(&ev)
 	t.Events = append(t.Events, ev)
 	t.logEvent(&ev)
 	if e.Kind == model.EventResume {
-		actor := t.actor
-		t.actor = nil // the program's doing, whoever moves now
-		t.resume(e.At, MoveRequest{Move: model.MoveResume})
-		t.actor = actor
+		t.asProgram(func() { t.resume(e.At, MoveRequest{Move: model.MoveResume}) })
 	}
 }
 
@@ -158,8 +168,10 @@ func (t *turn) addressees(e PlannedEvent) (targets, copies []model.UserID) {
 		return t.stageTargets(e.Stage), t.assignee()
 	case model.EventAck:
 		return t.firstRung(), nil
-	case model.EventApprovalOverdue:
+	case model.EventApprovalReminder:
 		return t.approvers(), nil
+	case model.EventApprovalOverdue:
+		return union(t.approvers(), t.approvalStandIns()), nil
 	default:
 		return nil, nil
 	}
@@ -188,7 +200,7 @@ func (t *turn) effect(ev *model.DeadlineEvent) {
 		a.EscalationLevel++
 		a.EscalatedAt = t.at()
 		a.Plan.V.Fixed, a.Plan.V.Earliest = nil, nil // they were this stage's
-		if raise := t.ladder()[ev.Stage-1].RaisePriority; raise.Rank() > a.Priority.Rank() {
+		if raise := t.stage(ev.Stage).RaisePriority; raise.Rank() > a.Priority.Rank() {
 			a.Priority = raise
 		}
 	}

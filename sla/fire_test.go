@@ -129,7 +129,7 @@ func TestRemindersToldOrSilent(t *testing.T) {
 	})
 	t.Run("silent too under a superseding move", func(t *testing.T) {
 		t.Parallel()
-		s := opened(t, model.SeverityCritical).move(at(24), by("bob", model.MoveCancel))
+		s := opened(t, model.SeverityCritical).move(at(24), by("pxb", model.MoveCancel))
 		require.Equal(t, model.DoneSilent, s.event(1, model.EventReminder, 1).Done)
 		require.Equal(t, model.DoneSuperseded, s.event(1, model.EventOverdue, 0).Done)
 		require.Equal(t, []string{"overdue ann (superseded)", "overdue mgr (superseded)"}, s.heard())

@@ -89,7 +89,7 @@ func TestHold(t *testing.T) {
 	})
 	t.Run("a move that is beside the point supersedes what tells of the end", func(t *testing.T) {
 		t.Parallel()
-		s := opened(t, model.SeverityHigh).move(at(10), holdUntil(30)).move(at(31), by("bob", model.MoveCancel))
+		s := opened(t, model.SeverityHigh).move(at(10), holdUntil(30)).move(at(31), by("pxb", model.MoveCancel))
 		require.Equal(t, []string{"plan_change ann (superseded)"}, s.heard())
 		require.Equal(t, model.DoneSuperseded, s.last.Events[0].Done)
 	})

@@ -35,7 +35,7 @@ func (o *judge) legal(m model.Move) bool {
 		return o.status == model.StatusApproved || o.status == model.StatusInProgress && !held && !o.needsApproval()
 	case model.MoveHold: // not a critical one
 		return clock && !held && o.sev != model.SeverityCritical
-	default: // severity, department, due
+	default: // severity, department, due, escalate
 		return clock && !held
 	}
 }
@@ -160,6 +160,11 @@ func (o *judge) carryOut(m sla.MoveRequest) {
 		o.tell(was)
 	case model.MoveResume:
 		o.resume(o.now)
+	case model.MoveEscalate: // unless one came due just now
+		if !slices.ContainsFunc(o.took, func(d deed) bool { return d.kind == model.EventEscalation }) {
+			o.take(sla.PlannedEvent{Kind: model.EventEscalation, Stage: o.climbed() + 1, At: o.now})
+			o.taken[len(o.taken)-1].hand = true
+		}
 	}
 }
 

@@ -41,12 +41,14 @@ func (o *judge) settle(lapsed bool) {
 	}
 	o.lapsed = false
 	for i := range o.took[:max(len(o.took)-1, 0)] {
-		if o.took[i].kind == model.EventReminder {
+		if slices.Contains([]model.EventKind{model.EventReminder, model.EventApprovalReminder}, o.took[i].kind) {
 			o.took[i].done = model.DoneSilent
 		}
 	}
-	if n := len(o.took); n > 0 && o.took[n-1].kind != model.EventReminder {
-		o.says = slices.DeleteFunc(o.says, func(s saying) bool { return s.reason == model.ReasonReminder })
+	if n := len(o.took); n > 0 && o.took[n-1].kind != model.EventReminder && o.took[n-1].kind != model.EventApprovalReminder {
+		o.says = slices.DeleteFunc(o.says, func(s saying) bool {
+			return s.reason == model.ReasonReminder || s.reason == model.ReasonApprovalReminder
+		})
 	}
 }
 
@@ -62,6 +64,8 @@ func (o *judge) take(e sla.PlannedEvent) {
 		o.say(model.ReasonReminder, o.owner)
 	case model.EventOverdue:
 		o.say(model.ReasonOverdue, o.owner, o.manager)
+	case model.EventApprovalReminder:
+		o.say(model.ReasonApprovalReminder, "pxa", "pxb")
 	case model.EventApprovalOverdue:
 		o.say(model.ReasonApprovalOverdue, "pxa", "pxb")
 	case model.EventEscalation:
@@ -208,7 +212,7 @@ func (o *judge) heard() []string {
 			return 5
 		case model.ReasonOverdue, model.ReasonAckMissed, model.ReasonApprovalOverdue:
 			return 4
-		case model.ReasonReminder:
+		case model.ReasonReminder, model.ReasonApprovalReminder:
 			return 2
 		case model.ReasonPlanChange:
 			return 1

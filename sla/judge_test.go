@@ -56,6 +56,7 @@ type deed struct {
 	planned, fired time.Time
 	done           model.EventDone
 	targets        []string
+	hand           bool // a person took it
 }
 
 // saying is one reason to tell somebody; lapsed: a move made it idle.
@@ -165,6 +166,9 @@ func (o *judge) plan() []sla.PlannedEvent {
 	case !o.until.IsZero():
 		add(model.EventResume, o.holds, o.until)
 	case o.status == model.StatusPendingApproval && !decided:
+		if _, done := o.deed(0, model.EventApprovalReminder, o.submissions); !done && o.cfg.Approval.Reminder > 0 {
+			add(model.EventApprovalReminder, o.submissions, o.approval.Add(-o.cfg.Approval.Reminder))
+		}
 		add(model.EventApprovalOverdue, o.submissions, o.approval)
 	case o.running():
 		if at, ok := o.ack(); ok {
@@ -232,6 +236,9 @@ func (o *judge) stages() (times []time.Time) {
 }
 
 func (o *judge) gapAfter(stage int, last deed) time.Time {
+	if last.hand { // before due it takes nothing from those after it
+		last.planned, last.fired = latest(last.planned, o.due()), latest(last.fired, o.due())
+	}
 	clock, gap := o.clock(), o.cfg.Stages[o.sev][stage-1].Gap
 	if d, ok := o.kept[stage]; ok {
 		clock, gap = sla.Calendar{}, d

@@ -13,7 +13,7 @@ func ladderRungs() []Rung { return []Rung{RungManager, RungPXAdmin, RungExecutiv
 // less the assignee; where that leaves nobody, by the ladder.
 func (t *turn) stageTargets(no int) []model.UserID {
 	var ids []model.UserID
-	for _, target := range t.ladder()[no-1].Targets {
+	for _, target := range t.stage(no).Targets {
 		ids = union(ids, t.named(target))
 	}
 	if ids = without(ids, t.assignee()...); len(ids) > 0 {
@@ -71,22 +71,6 @@ func (c *Case) toldIn(period int) []model.UserID {
 		}
 	}
 	return ids
-}
-
-// approvers are who may be asked to approve: the hospital's PX Admins, less
-// assignee and submitter; where that leaves nobody, the PX Admins without
-// hospital, less the same.
-func (t *turn) approvers() []model.UserID {
-	a := &t.Action
-	party := t.assignee()
-	if a.SubmittedBy != nil {
-		party = append(party, *a.SubmittedBy)
-	}
-	own := without(t.Dir.Holders(model.RolePXAdmin, &a.HospitalID, nil, t.now, t.barred()), party...)
-	if len(own) > 0 {
-		return own
-	}
-	return without(t.Dir.Holders(model.RolePXAdmin, nil, nil, t.now, t.barred()), party...)
 }
 
 // barred lists who must have nothing to do with the action.

@@ -32,6 +32,7 @@ func (r *Rules) Lint(p *Policy, now time.Time) Lint {
 	l.shadowed(p)
 	l.fallbacks()
 	l.ladders()
+	l.approvers()
 	for i := range p.Calendars {
 		l.openedWeekdays(fmt.Sprintf("calendars[%d]", i), &p.Calendars[i])
 	}
@@ -150,6 +151,18 @@ func (l *linter) ladders() {
 	}
 }
 
+// approvers finds hospitals in which an approval may find nobody to decide: an
+// admin never decides on what they own or submitted.
+func (l *linter) approvers() {
+	group := l.rules.dir.Holders(model.RolePXAdmin, nil, nil, l.now, nil)
+	for _, h := range l.hospitals() {
+		there := union(l.rules.dir.Holders(model.RolePXAdmin, &h.ID, nil, l.now, nil), group)
+		if len(there) < 2 {
+			l.warn("sla", "approvers", "%s: fewer than two PX Admins are there, its own or of no hospital: who owns or submits an action cannot decide on it", h.Code)
+		}
+	}
+}
+
 func (l *linter) hospitals() []*model.Hospital {
 	var hs []*model.Hospital
 	for _, h := range l.rules.dir.Hospitals {
@@ -198,6 +211,9 @@ func (l *linter) openedWeekdays(at string, s *CalendarSpec) {
 // config looks at one active config: reminders that never come, people whom a
 // stage cannot reach, and targets that take much longer than they say.
 func (l *linter) config(at string, s *ConfigSpec, c *Config) {
+	for i, target := range s.ApprovalStandIns {
+		l.target(fmt.Sprintf("%s.approval_stand_ins[%d]", at, i), target)
+	}
 	for _, sev := range model.Severities() {
 		for _, rm := range c.Reminders[sev] {
 			if c.Days[sev] == 0 && rm.Before >= c.Target[sev] {

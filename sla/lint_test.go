@@ -2,6 +2,7 @@ package sla
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,7 @@ func TestLint(t *testing.T) {
 			h := newHouse(t, func(d *DirectoryDoc) {
 				off := false
 				d.Users = append(d.Users, UserSpec{Code: "gone", Name: "Gone", Active: &off})
+				d.Users = append(d.Users, groupAdmins()...)
 			})
 			p, err := ParsePolicy([]byte(tt.policy))
 			if err != nil {
@@ -177,5 +179,43 @@ func TestSpanText(t *testing.T) {
 		if got := SpanText(d); got != want {
 			t.Errorf("%d is written as %s, want %s", d, got, want)
 		}
+	}
+}
+
+// groupAdmins are two PX Admins of no hospital: enough to decide on any approval.
+func groupAdmins() []UserSpec {
+	return []UserSpec{{Code: "top1", Name: "Top", Roles: []model.Role{model.RolePXAdmin}}, {Code: "top2", Name: "Top", Roles: []model.Role{model.RolePXAdmin}}}
+}
+
+func TestLintApprovers(t *testing.T) {
+	t.Parallel()
+	p, err := ParsePolicy([]byte("sla: [{name: all}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name   string
+		extra  []UserSpec
+		wanted []string // the hospitals warned of
+	}{
+		{"one for all of them", nil, []string{"BER", "NIX"}},
+		{"two for all of them", groupAdmins()[:1], nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r, err := Compile(p, 1, newHouse(t, func(d *DirectoryDoc) { d.Users = append(d.Users, tt.extra...) }).dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, w := range r.Lint(p, noon()).Warnings {
+				if w.Code == "approvers" {
+					got = append(got, w.Want[:3])
+				}
+			}
+			if !slices.Equal(got, tt.wanted) {
+				t.Errorf("warned of %v, want %v", got, tt.wanted)
+			}
+		})
 	}
 }

@@ -12,6 +12,12 @@ import (
 // metadata holds facts: people stand in both by their directory code.
 func (t *turn) log(typ model.LogType, message string, facts model.LogMetadata) *model.ActionLog {
 	t.Action.LogSeq++
+	if t.origin.Key != nil {
+		facts["key"] = t.origin.Key.String()
+	}
+	if t.origin.Request != "" {
+		facts["request_id"] = t.origin.Request
+	}
 	t.logs = append(t.logs, model.ActionLog{
 		ActionID: t.Action.ID, Seq: t.Action.LogSeq, LogType: typ, Message: message, CreatedBy: t.actor,
 		Metadata: model.Of(facts), CreatedAt: t.now,
@@ -48,7 +54,7 @@ func (t *turn) logEvent(ev *model.DeadlineEvent) {
 		facts["targets"] = t.codes(ev.Targets.V)
 		facts["priority"] = t.Action.Priority
 	}
-	t.log(typ, what, facts).CreatedBy = nil
+	t.asProgram(func() { t.log(typ, what, facts) })
 }
 
 func eventWords(ev *model.DeadlineEvent) (model.LogType, string) {
@@ -63,6 +69,8 @@ func eventWords(ev *model.DeadlineEvent) (model.LogType, string) {
 		return model.LogAckMissed, fmt.Sprintf("Not started by %s (assignment %d)", clockTime(ev.Planned), ev.Stage)
 	case model.EventResume:
 		return model.LogResume, fmt.Sprintf("Hold %d is over", ev.Stage)
+	case model.EventApprovalReminder:
+		return model.LogApproval, fmt.Sprintf("Reminder: submission %d waits for approval", ev.Stage)
 	default:
 		return model.LogApproval, fmt.Sprintf("Approval of submission %d overdue since %s", ev.Stage, clockTime(ev.Planned))
 	}

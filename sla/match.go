@@ -166,7 +166,8 @@ func (s *ConfigSpec) config(id *model.SLAConfigID, revision int64, readers []mod
 			c.Stages[sev] = s.ladder(sev, users)
 		}
 	}
-	c.RequiresApproval = s.approval()
+	c.RequiresApproval, c.Approval = s.approval(), s.approvalTerms(users)
+	c.Needs, c.ComplaintNeeds = orNeeds(s.SubmissionNeeds, NeedActionPlan, NeedOutcome), orNeeds(s.ComplaintNeeds, NeedRootCause, NeedInformed)
 	return c
 }
 
@@ -220,29 +221,20 @@ func (s *ConfigSpec) ladder(sev model.Severity, users map[string]model.UserID) [
 	}
 	stages := []Stage{}
 	for _, st := range spec {
-		stage := Stage{Gap: stageGap(st.AfterHours), Clock: st.Clock, RaisePriority: st.RaisePriority, Channels: st.Channels}
-		for _, target := range st.Tell {
-			stage.Targets = append(stage.Targets, StageTarget{Manager: target.Manager, Role: target.Role, User: users[target.User]})
+		stage := Stage{
+			Gap: stageGap(st.AfterHours), Clock: st.Clock, RaisePriority: st.RaisePriority, Channels: st.Channels, Targets: stageTargets(st.Tell, users),
 		}
 		stages = append(stages, slices.Repeat([]Stage{stage}, 1+min(max(st.Repeat, 0), maxRepeat))...)
 	}
 	return stages
 }
 
-// approval compiles who needs approval; nil: all.
-func (s *ConfigSpec) approval() func(model.SourceType, model.Severity) bool {
-	if !orTrue(s.RequiresApproval) {
-		return func(model.SourceType, model.Severity) bool { return false }
+func stageTargets(specs []StageTargetSpec, users map[string]model.UserID) []StageTarget {
+	var ts []StageTarget
+	for _, s := range specs {
+		ts = append(ts, StageTarget{Manager: s.Manager, Role: s.Role, User: users[s.User]})
 	}
-	if len(s.ApprovalExempt) == 0 {
-		return nil
-	}
-	exempt := slices.Clone(s.ApprovalExempt)
-	return func(st model.SourceType, sev model.Severity) bool {
-		return !slices.ContainsFunc(exempt, func(e Exemption) bool {
-			return (e.SourceType == "" || e.SourceType == st) && (e.Severity == "" || e.Severity == sev)
-		})
-	}
+	return ts
 }
 
 func hours(h int) time.Duration { return time.Duration(h) * time.Hour }

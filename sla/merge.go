@@ -101,13 +101,23 @@ func (r *Rules) join(c Case, f *model.Feedback, d *Decision, now time.Time) Outc
 }
 
 // Part takes a feedback out of the action that it had joined: its story says so.
-// Severity and plan stay as they are; people judge what is left.
-func Part(c Case, f *model.Feedback, into string, m MoveRequest, now time.Time) Outcome {
+// Severity and plan stay as they are; people judge what is left. Who may not is
+// model.ErrForbidden.
+func Part(c Case, f *model.Feedback, into string, m MoveRequest, now time.Time) (Outcome, error) {
 	t := newTurn(c, now)
-	t.actor = m.Actor
+	t.actor, t.origin = m.Actor, m.Origin
 	t.settle()
+	if t.actor != nil || t.origin.Key != nil {
+		x, who, err := t.access()
+		if err == nil {
+			err = t.permitted(x, who, model.RightUnmerge)
+		}
+		if err != nil {
+			return Outcome{}, err
+		}
+	}
 	t.log(model.LogMerged, fmt.Sprintf("%s from %s taken out; it is %s now", sourceLabel(f.SourceType), f.SourceSystem, into), model.LogMetadata{
 		"move": model.MoveUnmerge, "feedback": f.ID, "source_system": f.SourceSystem, "action": into,
 	}).Text = m.Reason
-	return t.outcome()
+	return t.outcome(), nil
 }

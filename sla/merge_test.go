@@ -1,6 +1,7 @@
 package sla
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -181,7 +182,14 @@ func TestPart(t *testing.T) {
 		t.Fatalf("decision %+v, want an action of its own, linked", d)
 	}
 	actor := h.user(t, "pxa")
-	out := Part(k, f, "RUH-26-0000002", MoveRequest{Actor: &actor, Reason: "another patient"}, noon().Add(time.Hour))
+	owner := *k.Action.AssignedTo
+	if _, err := Part(k, f, "RUH-26-0000002", MoveRequest{Actor: &owner, Reason: "not mine"}, noon().Add(time.Hour)); !errors.Is(err, model.ErrForbidden) {
+		t.Errorf("taken out by its owner = %v, want it forbidden", err)
+	}
+	out, err := Part(k, f, "RUH-26-0000002", MoveRequest{Actor: &actor, Reason: "another patient"}, noon().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
 	l := out.Logs[0]
 	if len(out.Logs) != 1 || l.LogType != model.LogMerged || l.Text != "another patient" || *l.CreatedBy != actor || strings.Contains(l.Message, "patient") {
 		t.Errorf("log %+v, want who took it out, and why apart", l)

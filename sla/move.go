@@ -20,7 +20,7 @@ import (
 func Apply(c Case, m MoveRequest, now time.Time) (Outcome, error) {
 	m.Reason = strings.TrimSpace(m.Reason)
 	t := newTurn(c, now)
-	t.actor = m.Actor
+	t.actor, t.origin = m.Actor, m.Origin
 	t.lapsed = supersedes(m.Move)
 	t.settle()
 	t.lapsed = false
@@ -29,7 +29,7 @@ func Apply(c Case, m MoveRequest, now time.Time) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if err := t.permit(m.Move); err != nil {
+	if err := t.permit(m); err != nil {
 		return Outcome{}, err
 	}
 	if err := t.move(m, to); err != nil {
@@ -57,6 +57,8 @@ func (t *turn) move(m MoveRequest, to model.Status) error {
 		return t.changeDue(m)
 	case model.MoveNote:
 		return t.note(m)
+	case model.MoveEscalate:
+		return t.escalate(m)
 	case model.MoveHold:
 		return t.hold(m)
 	case model.MoveResume:
@@ -81,6 +83,11 @@ func (t *turn) step(m MoveRequest, to model.Status) error {
 	if m.Move == model.MoveClose && a.Status == model.StatusInProgress && a.RequiresApproval {
 		return t.refuse(m.Move, "it needs approval first; submit it")
 	}
+	if m.Move == model.MoveSubmit || m.Move == model.MoveClose {
+		if err := t.setResults(m); err != nil {
+			return err
+		}
+	}
 	was := t.standing()
 	a.Status = to
 	if to != model.StatusPendingApproval {
@@ -98,7 +105,6 @@ func (t *turn) step(m MoveRequest, to model.Status) error {
 	case model.MoveReject:
 		t.reject(m, was)
 	case model.MoveClose:
-		t.setResults(m)
 		a.ClosedBy, a.ClosedAt = t.actor, t.at()
 		t.logStatus(model.LogStatusChange, was.status, m, "Closed")
 		t.sayMove(model.ReasonClosed, t.toldIn(a.Period)...)
@@ -114,9 +120,7 @@ func (t *turn) step(m MoveRequest, to model.Status) error {
 
 // submit stops the resolution clock and starts the approvers' one.
 func (t *turn) submit(m MoveRequest, was standing) {
-	a := &t.Action
-	t.setResults(m)
-	due := whole(t.now.Add(ApprovalTarget))
+	a, due := &t.Action, t.approvalDue()
 	a.SubmittedBy, a.SubmittedAt, a.PausedAt, a.ApprovalDueAt = t.actor, t.at(), t.at(), &due
 	a.SubmissionNo++
 	t.logStatus(model.LogStatusChange, was.status, m, fmt.Sprintf("Submitted for approval (submission %d)", a.SubmissionNo))
@@ -182,14 +186,28 @@ func (t *turn) goOn(facts model.LogMetadata) {
 	a.DueAt = t.atLeastFloor(due, facts)
 }
 
-// setResults keeps what a submission or closure says of plan and outcome.
-func (t *turn) setResults(m MoveRequest) {
-	if m.ActionPlan != "" {
-		t.Action.ActionPlan = m.ActionPlan
+// escalate takes the next stage at once, also one beyond the ladder: who is told
+// is who it would tell then. What comes after it keeps its distance from due. A
+// stage that came due just now is what was asked for: no second one follows it.
+func (t *turn) escalate(m MoveRequest) error {
+	taken := t.Events[t.first:]
+	if i := slices.IndexFunc(taken, func(e model.DeadlineEvent) bool { return e.Kind == model.EventEscalation }); i >= 0 {
+		t.log(model.LogEscalation, "Escalated by hand as it came due", model.LogMetadata{"move": m.Move, "stage": taken[i].Stage}).Text = m.Reason
+		return nil
 	}
-	if m.Outcome != "" {
-		t.Action.Outcome = m.Outcome
+	e := PlannedEvent{Kind: model.EventEscalation, Stage: t.nextStage(), At: t.now}
+	told := t.stageTargets(e.Stage)
+	if t.actor != nil {
+		told = without(told, *t.actor)
 	}
+	if len(told) == 0 {
+		return t.refuse(m.Move, "there is nobody else to tell")
+	}
+	t.log(model.LogEscalation, "Escalated by hand", model.LogMetadata{"move": m.Move, "stage": e.Stage}).Text = m.Reason
+	t.byHand = true
+	t.take(e, true)
+	t.byHand = false
+	return nil
 }
 
 func (t *turn) note(m MoveRequest) error {

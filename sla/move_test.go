@@ -29,7 +29,7 @@ func TestMovesSettleWhatIsDueFirst(t *testing.T) {
 		{"a start tells, the actor too", by("ann", model.MoveStart), []string{"overdue ann", "overdue mgr"}},
 		{"an assignment tells the old owner of both", sla.MoveRequest{Move: model.MoveAssign, Assignee: personID("bob")},
 			[]string{"overdue+reassigned ann", "overdue mgr", "reassigned bob"}},
-		{"a cancellation supersedes", by("bob", model.MoveCancel), []string{"overdue ann (superseded)", "overdue mgr (superseded)"}},
+		{"a cancellation supersedes", by("pxb", model.MoveCancel), []string{"overdue ann (superseded)", "overdue mgr (superseded)"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestSubmission(t *testing.T) {
 	})
 	t.Run("whoever a stage told hears where it stands", func(t *testing.T) {
 		t.Parallel()
-		s := opened(t, model.SeverityCritical).move(at(1), by("bob", model.MoveStart)).fireUntil(at(26)).move(at(27), by("bob", model.MoveSubmit))
+		s := opened(t, model.SeverityCritical).move(at(1), by("coo", model.MoveStart)).fireUntil(at(26)).move(at(27), by("coo", model.MoveSubmit))
 		require.Equal(t, []string{"submitted pxa", "submitted pxb", "plan_change ann", "plan_change mgr"}, s.heard())
 	})
 }
@@ -288,18 +288,18 @@ func TestCloseCancelReopen(t *testing.T) {
 	})
 	t.Run("nobody when no stage was taken, or none told", func(t *testing.T) {
 		t.Parallel()
-		require.Empty(t, opened(t, model.SeverityCritical).fireUntil(at(20)).move(at(21), by("bob", model.MoveCancel)).heard())
-		s := opened(t, model.SeverityCritical).fireUntil(at(24)).move(at(26), by("bob", model.MoveCancel))
+		require.Empty(t, opened(t, model.SeverityCritical).fireUntil(at(20)).move(at(21), by("pxb", model.MoveCancel)).heard())
+		s := opened(t, model.SeverityCritical).fireUntil(at(24)).move(at(26), by("pxb", model.MoveCancel))
 		require.Equal(t, []string{"escalation ann (superseded)", "escalation mgr (superseded)"}, s.heard())
 	})
 	t.Run("stages of an earlier period don't count", func(t *testing.T) {
 		t.Parallel()
-		s := opened(t, model.SeverityCritical).fireUntil(at(26)).move(at(27), toDue(at(60))).move(at(28), by("ann", model.MoveCancel))
+		s := opened(t, model.SeverityCritical).fireUntil(at(26)).move(at(27), toDue(at(60))).move(at(28), by("pxb", model.MoveCancel))
 		require.Empty(t, s.heard())
 	})
 	t.Run("the reason's words stand apart", func(t *testing.T) {
 		t.Parallel()
-		s := opened(t, model.SeverityCritical).move(at(1), by("ann", model.MoveCancel))
+		s := opened(t, model.SeverityCritical).move(at(1), by("pxb", model.MoveCancel))
 		row := s.last.Logs[0]
 		require.Equal(t, []string{"Cancelled", "because"}, []string{row.Message, row.Text})
 		_, err := sla.Apply(opened(t, model.SeverityLow).c, sla.MoveRequest{Move: model.MoveCancel, Reason: "  "}, at(1))
@@ -322,14 +322,14 @@ func TestCloseCancelReopen(t *testing.T) {
 	})
 	t.Run("a reopened action may be approved by who approved it before", func(t *testing.T) {
 		t.Parallel()
-		s := submitted(t, 2).move(at(3), by("pxa", model.MoveApprove)).move(at(4), by("ann", model.MoveClose)).move(at(5), by("ann", model.MoveReopen))
+		s := submitted(t, 2).move(at(3), by("pxa", model.MoveApprove)).move(at(4), by("ann", model.MoveClose)).move(at(5), by("mgr", model.MoveReopen))
 		require.Nil(t, s.c.Action.ApprovedBy)
 		s.move(at(6), by("ann", model.MoveSubmit)).move(at(7), by("pxa", model.MoveApprove))
 		require.Equal(t, int(2), s.c.Action.SubmissionNo)
 	})
 	t.Run("what is cancelled stays so", func(t *testing.T) {
 		t.Parallel()
-		s := opened(t, model.SeverityCritical).move(at(1), by("ann", model.MoveCancel))
+		s := opened(t, model.SeverityCritical).move(at(1), by("pxb", model.MoveCancel))
 		_, err := sla.Apply(s.c, sla.MoveRequest{Move: model.MoveReopen, Reason: "because"}, at(2))
 		require.ErrorAs(t, err, new(*model.TransitionError))
 		s.move(at(3), sla.MoveRequest{Move: model.MoveNote, Text: "words"})

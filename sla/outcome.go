@@ -13,6 +13,8 @@ type Case struct {
 	Config *Config               // the pinned one
 	Open   Calendar              // its open time, as pinned; zero: around the clock
 	Dir    *Directory
+
+	Evidence int // files marked so; filled in for submissions and closures only
 }
 
 // Outcome is what a decision writes, all in one transaction. Ids of new rows
@@ -43,7 +45,8 @@ type PlannedEvent struct {
 // MoveRequest is a person's move on an action.
 type MoveRequest struct {
 	Move   model.Move
-	Actor  *model.UserID // nil: the program or an operator without a name
+	Actor  *model.UserID // nil: an API key that names nobody, the program, or an operator without a name
+	Origin model.Origin  // where it came from, for the log
 	Reason string        // words; required where the transition table says so
 
 	Assignee   model.UserID       // assign: the new owner
@@ -56,6 +59,16 @@ type MoveRequest struct {
 	Text       string             // note: the words
 	ActionPlan string             // submit, close: what was planned; empty leaves it
 	Outcome    string             // submit, close: what came of it; empty leaves it
+	RootCause  string             // submit, close: its code; empty leaves it
+	Informed   *Informed          // submit, close: whether the complainant was told; nil leaves it
+}
+
+// Informed says that the complainant was told of the outcome, or why not.
+type Informed struct {
+	At     time.Time         // when; not in the future
+	How    model.InformedHow //
+	By     model.UserID      // who told them; zero: who makes the move
+	WhyNot string            // words; not empty: they were not told, and the others are empty
 }
 
 // Loads is how many live actions each user has, and when each was last

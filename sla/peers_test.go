@@ -357,6 +357,7 @@ func TestB26(t *testing.T) {
 		require.Equal(t, []string{"overdue ann", "overdue bob", "overdue mgr"}, s.heard())
 		s.move(at(24.5), toSeverity(model.SeverityHigh))
 		require.Equal(t, []string{"plan_change ann", "plan_change bob"}, s.heard())
+		s.c.Dir.Users[personID("bob")].Roles.V = []model.Role{model.RolePXCoordinator}
 		s.move(at(24.6), by("bob", model.MoveStart)).move(at(24.7), sla.MoveRequest{Move: model.MoveSeverity, Severity: model.SeverityCritical, Actor: personID("bob").Ptr()})
 		require.NotContains(t, s.heard(), "raised bob", "who makes the move gets no message about it")
 	})

@@ -65,7 +65,9 @@ func (c *Case) stages() []PlannedEvent {
 	for i := range c.ladder() {
 		no := i + 1
 		if ev := c.taken(model.EventEscalation, no); ev != nil {
-			before, taken = ev.Planned, ev.Fired
+			if before, taken = ev.Planned, ev.Fired; ev.ByHand { // one before due takes nothing from those after it
+				before, taken = later(before, c.Action.DueAt), later(taken, c.Action.DueAt)
+			}
 			continue
 		}
 		gap, clock := c.gap(no), c.stageClock(no)
@@ -100,16 +102,6 @@ func (c *Case) resumption() []PlannedEvent {
 	return []PlannedEvent{{Kind: model.EventResume, Stage: a.HoldNo, At: *a.ResumeAt}}
 }
 
-// approvalEvents carry the number of the submission as their stage, so that
-// none is taken for one of an earlier submission.
-func (c *Case) approvalEvents() []PlannedEvent {
-	a := &c.Action
-	if a.ApprovalDueAt == nil || c.taken(model.EventApprovalOverdue, a.SubmissionNo) != nil {
-		return nil
-	}
-	return []PlannedEvent{{Kind: model.EventApprovalOverdue, Stage: a.SubmissionNo, At: *a.ApprovalDueAt}}
-}
-
 // taken finds the event of this period, nil while it is untaken.
 func (c *Case) taken(kind model.EventKind, stage int) *model.DeadlineEvent {
 	i := slices.IndexFunc(c.Events, func(e model.DeadlineEvent) bool {
@@ -128,6 +120,15 @@ func (c *Case) nextStage() int {
 		no++
 	}
 	return no
+}
+
+// stage is a stage of the ladder; one beyond it, which only a person takes, tells
+// by the rungs.
+func (c *Case) stage(no int) Stage {
+	if l := c.ladder(); no <= len(l) {
+		return l[no-1]
+	}
+	return Stage{}
 }
 
 func (c *Case) ladder() []Stage       { return c.Config.Stages[c.Action.Severity] }

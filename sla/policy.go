@@ -22,6 +22,7 @@ type Policy struct {
 	MaxAge    Age            `yaml:"max_age,omitzero" json:"max_age,omitzero"`                       // 0: DefaultMaxAge
 	LoadCap   int            `yaml:"load_cap,omitzero" json:"load_cap,omitzero"`                     // live actions; see docs; 0: none
 	Readers   []model.Role   `yaml:"restricted_readers,omitzero" json:"restricted_readers,omitzero"` // besides PX Admins; nil: PX Coordinator and Executive
+	Causes    []string       `yaml:"root_causes,omitzero" json:"root_causes,omitzero"`               // codes; empty: any
 	Merge     *MergeSpec     `yaml:"merge,omitzero" json:"merge,omitzero"`                           // nil: as its zero value
 	Calendars []CalendarSpec `yaml:"calendars,omitzero" json:"calendars,omitzero"`
 	Triggers  []TriggerSpec  `yaml:"triggers,omitzero" json:"triggers,omitzero"`
@@ -212,6 +213,15 @@ type ConfigSpec struct {
 
 	RequiresApproval *bool       `yaml:"requires_approval,omitzero" json:"requires_approval,omitzero"` // nil: true
 	ApprovalExempt   []Exemption `yaml:"approval_exempt,omitzero" json:"approval_exempt,omitzero"`     // what needs none all the same
+
+	ApprovalTarget   *TargetSpec       `yaml:"approval_target,omitzero" json:"approval_target,omitzero"`       // elapsed, or working days; nil: 24h
+	ApprovalReminder *Age              `yaml:"approval_reminder,omitzero" json:"approval_reminder,omitzero"`   // before that; nil: 4h, where that is less; 0s: none
+	ApprovalStandIns []StageTargetSpec `yaml:"approval_stand_ins,omitzero" json:"approval_stand_ins,omitzero"` // told when it is overdue, and may decide from then on; empty: the PX Admins of no hospital
+
+	// SubmissionNeeds is what a submission, or a closure without one, has to have,
+	// ComplaintNeeds the same of complaints besides.
+	SubmissionNeeds []Need `yaml:"submission_needs,omitzero" json:"submission_needs,omitzero"` // nil: action_plan, outcome
+	ComplaintNeeds  []Need `yaml:"complaint_needs,omitzero" json:"complaint_needs,omitzero"`   // nil: root_cause, complainant_informed
 
 	IsActive *bool `yaml:"is_active,omitzero" json:"is_active,omitzero"` // nil: true
 }

@@ -40,6 +40,11 @@ func (p *Policy) check() model.FieldErrors {
 			c.add(fmt.Sprintf("restricted_readers[%d]", i), "required", "must be the name of a role")
 		}
 	}
+	for i, code := range p.Causes {
+		if !validCode(code) {
+			c.add(fmt.Sprintf("root_causes[%d]", i), "format", "must be a code of lower-case letters, digits, _ . and -, at most %d", maxCode)
+		}
+	}
 	if p.Merge != nil {
 		if w := p.Merge.Window; w != nil && (*w <= 0 || int64(*w) > int64(hours(maxHours))) {
 			c.add("merge.window", "range", "must be above 0 and at most ten years; for no merging at all say is_active: false")
@@ -261,6 +266,7 @@ func (c *checker) config(at string, s *ConfigSpec, active map[[2]string]string) 
 	c.targets(at, s)
 	c.ladders(at, s)
 	c.acks(at, s)
+	c.approval(at, s)
 	for i, e := range s.ApprovalExempt {
 		here := fmt.Sprintf("%s.approval_exempt[%d]", at, i)
 		oneOf(c, here+".source_type", e.SourceType, model.SourceTypes())

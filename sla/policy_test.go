@@ -33,7 +33,7 @@ func TestPolicyFaults(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, src, want string }{
 		{"no window to merge in", "merge: {window: 0h}", "merge.window: line 1: must be above 0 and at most ten years; for no merging at all say is_active: false"},
-		{"an unknown key", "max_age: 7d\nslas: []", "slas: line 2: unknown key, must be one of max_age, load_cap, restricted_readers, merge, calendars, triggers"},
+		{"an unknown key", "max_age: 7d\nslas: []", "slas: line 2: unknown key, must be one of max_age, load_cap, restricted_readers, root_causes, merge, calendars, triggers"},
 		{"an unknown key inside", "routing:\n- name: a\n  prio: 3", "routing[0].prio: line 3: unknown key"},
 		{"a key twice", "max_age: 1d\nmax_age: 2d", "max_age: line 1: must stand here only once, line 2 repeats it"},
 		{"no YAML", "routing: [", "document: line 1: "},

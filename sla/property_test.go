@@ -225,10 +225,10 @@ func (l *life) openTarget() bool {
 func (l *life) request(m model.Move) sla.MoveRequest {
 	r := sla.MoveRequest{Move: m, Reason: "because", Text: "words"}
 	if l.rnd.IntN(3) > 0 {
-		r.Actor = personID(pick(l, "bob", "lab", "pxa", "cat", "far")).Ptr()
+		r.Actor = personID(pick(l, "coo", "lab", "pxa", "cat", "far", "ann", "pxb")).Ptr()
 	}
 	if l.c.Dir.Users[model.Deref(r.Actor)] == nil {
-		r.Actor = personID("bob").Ptr()
+		r.Actor = personID("coo").Ptr()
 	}
 	r.Assignee = personID(pick(l, "bob", "cat", "lab"))
 	r.Severity = pick(l, model.Severities()...)

@@ -72,7 +72,7 @@ func TestReopeningGoesOnWithWhatWasLeft(t *testing.T) {
 			return s.move(at(20), by("ann", model.MoveSubmit)).move(at(21), by("pxa", model.MoveApprove)).move(at(22), by("ann", model.MoveClose))
 		}, reopened{at(114), at(24), false, 90 * h, 2}, 14},
 		{"closed and reopened before", func(t *testing.T) *scene {
-			return closed(closed(started(t, "critical"), 10).move(at(30), by("ann", model.MoveReopen)), 40) // left 14, of which 10 pass
+			return closed(closed(started(t, "critical"), 10).move(at(30), by("mgr", model.MoveReopen)), 40) // left 14, of which 10 pass
 		}, reopened{at(104), at(24), false, 80 * h, 3}, 4},
 	}
 	for _, tt := range tests {

@@ -94,7 +94,7 @@ func TestNoChangeMakesAStageLater(t *testing.T) {
 		t.Parallel()
 		s := opened(t, model.SeverityCritical).move(at(1), by("ann", model.MoveStart)).fireUntil(at(24)).move(at(25), toSeverity(model.SeverityHigh)).
 			move(at(26), by("ann", model.MoveSubmit)).move(at(27), by("pxa", model.MoveApprove)).move(at(28), by("ann", model.MoveClose)).
-			move(at(100), by("ann", model.MoveReopen)).fireUntil(at(148)).move(at(149), toSeverity(model.SeverityCritical))
+			move(at(100), by("mgr", model.MoveReopen)).fireUntil(at(148)).move(at(149), toSeverity(model.SeverityCritical))
 		require.Equal(t, planned{model.EventEscalation, 1, 150}, s.plan()[0])
 	})
 }

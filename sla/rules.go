@@ -36,6 +36,9 @@ type Rules struct {
 // Directory is the snapshot of people and places the rules were compiled for.
 func (r *Rules) Directory() *Directory { return r.dir }
 
+// Readers are the roles that may have to do with restricted actions.
+func (r *Rules) Readers() []model.Role { return r.readers }
+
 // Rows returns the SLA configs and routing rules of this revision as table
 // rows, in the order of the document, without their creation times. Their ids
 // follow from the revision and their names, so that every process that compiles
@@ -95,8 +98,9 @@ func Restore(p *Policy, revision int64, dir *Directory) (*Rules, error) {
 // to find all faults; the rules are then not to be used.
 type compiler struct {
 	checker
-	rules *Rules
-	named map[string]int // how often a kind and name stood before
+	rules  *Rules
+	named  map[string]int // how often a kind and name stood before
+	causes []string       // the codes of root causes
 }
 
 func newCompiler(revision int64, dir *Directory) *compiler {
@@ -111,6 +115,7 @@ func (c *compiler) policy(p *Policy) {
 	c.rules.loadCap = p.LoadCap
 	c.rules.merging = p.Merge.rule()
 	c.rules.readers = p.readers()
+	c.causes = p.Causes
 	c.calendars(p.Calendars)
 	c.triggers(p.Triggers)
 	for i := range p.Routing {
@@ -238,11 +243,13 @@ func (c *compiler) configs(specs []ConfigSpec) {
 		builtIn:     (&ConfigSpec{Name: builtInName}).config(nil, 0, c.rules.readers, nil),
 		byID:        map[model.SLAConfigID]*Config{},
 	}
+	m.builtIn.RootCauses = c.causes
 	for i := range specs {
 		s := &specs[i]
 		at := fmt.Sprintf("sla[%d]", i)
 		row := c.configRow(at, s)
-		cfg := s.config(&row.ID, c.rules.Revision, c.rules.readers, c.stageUsers(at, s))
+		cfg := s.config(&row.ID, c.rules.Revision, c.rules.readers, c.namedUsers(at, s))
+		cfg.RootCauses = c.causes
 		c.rules.rows = append(c.rules.rows, row)
 		m.byID[row.ID] = cfg
 		switch {
@@ -257,24 +264,28 @@ func (c *compiler) configs(specs []ConfigSpec) {
 	}
 }
 
-// stageUsers finds the people whom stages name.
-func (c *compiler) stageUsers(at string, s *ConfigSpec) map[string]model.UserID {
+// namedUsers finds the people whom stages and approvals name.
+func (c *compiler) namedUsers(at string, s *ConfigSpec) map[string]model.UserID {
 	users := map[string]model.UserID{}
-	for _, sev := range sortedKeys(s.Stages) {
-		for i, st := range s.Stages[sev] {
-			for j, target := range st.Tell {
-				if target.User == "" {
-					continue
-				}
-				u, ok := c.rules.dir.index.users[nameKey{name: target.User}]
-				if !ok {
-					c.add(fmt.Sprintf("%s.stages.%s[%d].tell[%d]", at, sev, i, j), "unknown", "nobody has the code %q", target.User)
-					continue
-				}
-				users[target.User] = u.ID
+	find := func(at string, targets []StageTargetSpec) {
+		for j, target := range targets {
+			if target.User == "" {
+				continue
 			}
+			u, ok := c.rules.dir.index.users[nameKey{name: target.User}]
+			if !ok {
+				c.add(fmt.Sprintf("%s[%d]", at, j), "unknown", "nobody has the code %q", target.User)
+				continue
+			}
+			users[target.User] = u.ID
 		}
 	}
+	for _, sev := range sortedKeys(s.Stages) {
+		for i, st := range s.Stages[sev] {
+			find(fmt.Sprintf("%s.stages.%s[%d].tell", at, sev, i), st.Tell)
+		}
+	}
+	find(at+".approval_stand_ins", s.ApprovalStandIns)
 	return users
 }
 

@@ -141,7 +141,7 @@ func (s *scene) checkActor(m sla.MoveRequest, out sla.Outcome) {
 		}
 		require.GreaterOrEqual(s.t, msg.EventOf, 0, "no message to the actor about the own move, but %s", msg.Reason)
 		for _, also := range msg.Also.V {
-			require.Contains(s.t, []model.Reason{model.ReasonReminder, model.ReasonOverdue, model.ReasonEscalation, model.ReasonApprovalOverdue}, also)
+			require.Contains(s.t, []model.Reason{model.ReasonReminder, model.ReasonAckMissed, model.ReasonOverdue, model.ReasonEscalation, model.ReasonApprovalReminder, model.ReasonApprovalOverdue}, also)
 		}
 	}
 }

@@ -54,8 +54,8 @@ func codesOf(d *sla.Directory, ids []model.UserID) []string {
 }
 
 // house is a hospital with two departments: WARD, run by the cast's manager, and
-// LAB, run by lab. bob and cat are staff; gone has left; far is a PX Admin of
-// another hospital.
+// LAB, run by lab. bob and cat are staff, coo is a PX Coordinator; gone has left;
+// far is a PX Admin of another hospital.
 func house(people cast) *sla.Directory {
 	ward, lab, far := idOf[model.Department]("WARD"), idOf[model.Department]("LAB"), idOf[model.Hospital]("FAR")
 	ruh := idOf[model.Hospital]("RUH")
@@ -82,6 +82,7 @@ func house(people cast) *sla.Directory {
 	for _, code := range []string{"bob", "cat", "lab", "gone"} {
 		add(code, &ruh, model.RoleStaff)
 	}
+	add("coo", &ruh, model.RolePXCoordinator)
 	add("far", &far, model.RolePXAdmin)
 	deps := []model.Department{
 		{ID: ward, HospitalID: ruh, Code: "WARD", Active: true},

@@ -213,6 +213,7 @@ func schemaEnums() map[reflect.Type][]string {
 		reflect.TypeFor[Complaints]():       {string(ComplaintsAlways), string(ComplaintsNever)},
 		reflect.TypeFor[MergeKind]():        {string(MergeJoin), string(MergeLink)},
 		reflect.TypeFor[Reopening]():        {string(ReopenFresh), string(ReopenRemaining)},
+		reflect.TypeFor[Need]():             texts(Needs()),
 		reflect.TypeFor[ClockKind]():        {string(ClockElapsed), string(ClockOpen)},
 	}
 }

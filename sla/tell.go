@@ -138,7 +138,7 @@ func Stale(m *model.Message, a *model.Action) bool {
 		return done || m.Facts.V.StandsInFor == "" && model.Deref(a.AssignedTo) != m.RecipientID
 	case model.ReasonAckMissed, model.ReasonOverdue, model.ReasonEscalation:
 		return done
-	case model.ReasonApprovalOverdue:
+	case model.ReasonApprovalReminder, model.ReasonApprovalOverdue:
 		return a.Status != model.StatusPendingApproval || m.Facts.V.Stage != a.SubmissionNo
 	default:
 		return false

@@ -174,7 +174,10 @@ func (s *Store) Unmerge(ctx context.Context, id model.FeedbackID, m sla.MoveRequ
 		if err := nameActions(ctx, tx, w); err != nil {
 			return err
 		}
-		out := sla.Part(*c, &f, w.created[0].Ref, m, w.nowFor(&c.Action))
+		out, err := sla.Part(*c, &f, w.created[0].Ref, m, w.nowFor(&c.Action))
+		if err != nil {
+			return err
+		}
 		w.add(out, c.Action.Gen)
 		if err := w.write(ctx, tx); err != nil {
 			return err

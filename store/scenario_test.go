@@ -82,7 +82,7 @@ func TestMoveToClosure(t *testing.T) {
 	steps := []sla.MoveRequest{
 		{Move: model.MoveStart, Actor: owner},
 		{Move: model.MoveNote, Actor: owner, Text: "called the family"},
-		{Move: model.MoveSubmit, Actor: owner, ActionPlan: "second triage nurse", Outcome: "done"},
+		scenario.Submission(model.MoveSubmit, owner),
 		{Move: model.MoveReject, Actor: &admin, Reason: "say by when"},
 		{Move: model.MoveSubmit, Actor: owner, Outcome: "done, from Monday"},
 		{Move: model.MoveApprove, Actor: &admin},

@@ -43,7 +43,7 @@ func checks() []check {
 		{"I2", "next deadline event is late", `SELECT id::text FROM actions WHERE next_at < ?1`},
 		{"I2", "job not armed for too long", `SELECT id::text FROM actions WHERE next_at IS NOT NULL AND armed_gen < gen AND arm_after < ?0`},
 		{"I2", "armed gen ahead of the plan", `SELECT id::text FROM actions WHERE armed_gen > gen`},
-		{"I3", "escalation without overdue before it", `SELECT action_id::text FROM deadline_events e WHERE kind = 'escalation' AND NOT EXISTS (
+		{"I3", "escalation without overdue before it", `SELECT action_id::text FROM deadline_events e WHERE kind = 'escalation' AND NOT by_hand AND NOT EXISTS (
 			SELECT 1 FROM deadline_events o WHERE o.action_id = e.action_id AND o.period = e.period AND o.kind = 'overdue' AND o.fired <= e.fired)`},
 		{"I3", "escalation stage skipped or out of order", `SELECT action_id::text FROM deadline_events e WHERE kind = 'escalation' AND stage > 1 AND NOT EXISTS (
 			SELECT 1 FROM deadline_events o WHERE o.action_id = e.action_id AND o.period = e.period AND o.kind = 'escalation'

@@ -20,7 +20,7 @@ func lived(t *testing.T) (*scenario.World, model.Action) {
 	for _, m := range []sla.MoveRequest{
 		{Move: model.MoveStart, Actor: closed.AssignedTo},
 		{Move: model.MoveNote, Actor: closed.AssignedTo, Text: "called"},
-		{Move: model.MoveSubmit, Actor: closed.AssignedTo},
+		scenario.Submission(model.MoveSubmit, closed.AssignedTo),
 		{Move: model.MoveApprove, Actor: &admin},
 		{Move: model.MoveClose, Actor: &admin},
 	} {

@@ -201,6 +201,8 @@ func (r *reader) facts(a *model.Action) []fact {
 	add("Outcome", a.Outcome, nil)
 	add("Root cause", a.RootCause, nil)
 	by("Complainant informed", a.InformedBy, a.InformedAt)
+	add("How", label(a.InformedHow), nil)
+	add("Complainant not informed", a.NotInformed, nil)
 	add("Policy", policyName(a), nil)
 	return fs
 }

@@ -143,6 +143,15 @@ func (w *World) Mail() *receiver.SMTP {
 	return mail
 }
 
+// Submission is a move that says all that a complaint's submission, or closure,
+// has to say by the built-in rules.
+func Submission(m model.Move, actor *model.UserID) sla.MoveRequest {
+	return sla.MoveRequest{
+		Move: m, Actor: actor, ActionPlan: "a second triage nurse", Outcome: "she is there", RootCause: "staffing",
+		Informed: &sla.Informed{WhyNot: "left no address"},
+	}
+}
+
 // SetTime sets the domain clock; it runs on from there in real time.
 func (w *World) SetTime(t time.Time) {
 	w.TB.Helper()
