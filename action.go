@@ -32,6 +32,7 @@ type actionCmd struct {
 	Due        dueCmd        `cmd:"" help:"Set an action's deadline by hand."`
 	Hold       holdCmd       `cmd:"" help:"Hold an action: its clock stands still, and starts again by itself."`
 	Resume     resumeCmd     `cmd:"" help:"End a hold before its time."`
+	Escalate   escalateCmd   `cmd:"" help:"Escalate an action at once: the next stage tells now."`
 	Reopen     reopenCmd     `cmd:"" help:"Reopen a closed action; its target counts afresh."`
 }
 
@@ -193,15 +194,44 @@ func (c startCmd) Run(ctx context.Context, s *Settings) error {
 	return c.make(ctx, s, plain(sla.MoveRequest{Move: model.MoveStart}))
 }
 
+// resultArgs is what a submission, or a closure without one, may have to say.
+type resultArgs struct {
+	Plan        string `placeholder:"TEXT" help:"What was planned."`
+	Outcome     string `placeholder:"TEXT" help:"What came of it."`
+	RootCause   string `placeholder:"CODE" help:"The code of the cause, such as staffing."`
+	Informed    string `placeholder:"HOW" help:"How the complainant was told: phone, in_person, letter, email, message or other."`
+	InformedAt  string `placeholder:"INSTANT" help:"When, as 2026-03-02T15:04 in the hospital's time zone or with its offset; needed with --informed."`
+	InformedBy  string `placeholder:"USER" help:"Who told them, by code; left out: who makes the move."`
+	NotInformed string `placeholder:"TEXT" help:"Why the complainant was not told."`
+}
+
+func (r resultArgs) request(m model.Move) requestOf {
+	return func(dir *sla.Directory, a *model.Action) (req sla.MoveRequest, err error) {
+		req = sla.MoveRequest{Move: m, ActionPlan: r.Plan, Outcome: r.Outcome, RootCause: r.RootCause}
+		if r.Informed == "" && r.InformedAt == "" && r.InformedBy == "" && r.NotInformed == "" {
+			return req, nil
+		}
+		req.Informed = &sla.Informed{How: model.InformedHow(r.Informed), WhyNot: r.NotInformed}
+		if r.InformedAt != "" {
+			if req.Informed.At, err = instantIn(dir, a.HospitalID, "--informed-at", r.InformedAt); err != nil {
+				return req, err
+			}
+		}
+		if r.InformedBy != "" {
+			req.Informed.By, err = userOf(dir, "--informed-by", r.InformedBy)
+		}
+		return req, err
+	}
+}
+
 type submitCmd struct {
 	moveArgs
-	Plan    string `placeholder:"TEXT" help:"What was planned."`
-	Outcome string `placeholder:"TEXT" help:"What came of it."`
+	resultArgs
 }
 
 // Run submits.
 func (c submitCmd) Run(ctx context.Context, s *Settings) error {
-	return c.make(ctx, s, plain(sla.MoveRequest{Move: model.MoveSubmit, ActionPlan: c.Plan, Outcome: c.Outcome}))
+	return c.make(ctx, s, c.request(model.MoveSubmit))
 }
 
 type approveCmd struct{ moveArgs }
@@ -223,12 +253,12 @@ func (c rejectCmd) Run(ctx context.Context, s *Settings) error {
 
 type closeCmd struct {
 	moveArgs
-	Outcome string `placeholder:"TEXT" help:"What came of it."`
+	resultArgs
 }
 
 // Run closes.
 func (c closeCmd) Run(ctx context.Context, s *Settings) error {
-	return c.make(ctx, s, plain(sla.MoveRequest{Move: model.MoveClose, Outcome: c.Outcome}))
+	return c.make(ctx, s, c.request(model.MoveClose))
 }
 
 type cancelCmd struct {

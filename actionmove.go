@@ -109,3 +109,13 @@ type reopenCmd struct {
 func (c reopenCmd) Run(ctx context.Context, s *Settings) error {
 	return c.make(ctx, s, plain(sla.MoveRequest{Move: model.MoveReopen, Reason: c.Reason}))
 }
+
+type escalateCmd struct {
+	moveArgs
+	Reason string `required:"" placeholder:"TEXT" help:"Why."`
+}
+
+// Run escalates.
+func (c escalateCmd) Run(ctx context.Context, s *Settings) error {
+	return c.make(ctx, s, plain(sla.MoveRequest{Move: model.MoveEscalate, Reason: c.Reason}))
+}

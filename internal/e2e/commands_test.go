@@ -32,6 +32,11 @@ func withAction(t *testing.T) (c *cluster, ref string) {
 	return c, ref
 }
 
+// results is what a complaint's submission has to say.
+func results() []string {
+	return []string{"--plan", "A second nurse.", "--outcome", "In place.", "--root-cause", "staffing", "--not-informed", "left no address"}
+}
+
 func TestEveryMoveHasACommand(t *testing.T) {
 	t.Parallel()
 	c, ref := withAction(t)
@@ -62,7 +67,7 @@ func TestEveryMoveHasACommand(t *testing.T) {
 	c.px("action", "due", ref, "--to", due.Add(time.Hour).Format(time.RFC3339), "--as", "adam", "--reason", "an hour more")
 	assert.Equal(t, due.Add(time.Hour), action().DueAt.UTC())
 	for _, args := range [][]string{
-		{"start", ref, "--as", "sami1"}, {"submit", ref, "--as", "sami1"}, {"approve", ref, "--as", "anna"}, {"close", ref, "--as", "anna"},
+		{"start", ref, "--as", "sami1"}, append([]string{"submit", ref, "--as", "sami1"}, results()...), {"approve", ref, "--as", "anna"}, {"close", ref, "--as", "anna"},
 		{"reopen", ref, "--as", "adam", "--reason", "she called again"},
 	} {
 		r := c.command(nil, append([]string{"action"}, args...)...)
@@ -89,7 +94,7 @@ func TestShowTellsTheWords(t *testing.T) {
 	c, ref := withAction(t)
 	c.px("action", "start", ref, "--as", "sami1")
 	c.px("action", "note", ref, "Called the family\ntwice.", "--as", "sami1")
-	c.px("action", "submit", ref, "--as", "sami1", "--plan", "A second nurse.", "--outcome", "In place.")
+	c.px(append([]string{"action", "submit", ref, "--as", "sami1"}, results()...)...)
 	c.px("action", "reject", ref, "--as", "adam", "--reason", "No proof.")
 	out := c.px("action", "show", ref)
 	for _, words := range []string{

@@ -133,7 +133,7 @@ func (c *cluster) workMarked() (told string) {
 	for _, args := range [][]string{
 		{"action", "start", ref, "--as", "sami1"},
 		{"action", "note", ref, marker, "--as", "sami1"},
-		{"action", "submit", ref, "--as", "sami1", "--plan", marker, "--outcome", marker},
+		{"action", "submit", ref, "--as", "sami1", "--plan", marker, "--outcome", marker, "--root-cause", "staffing", "--not-informed", marker},
 		{"action", "reject", ref, "--as", "adam", "--reason", marker},
 		{"action", "submit", ref, "--as", "sami1", "--outcome", marker},
 		{"action", "approve", ref, "--as", "anna"},
