@@ -191,6 +191,11 @@ func reservations() []reserved {
 			only:      []string{"internal/testenv", "internal/scenario", "internal/bench"},
 		},
 		{
+			why:       "one package keeps files",
+			libraries: []string{"gocloud.dev", "github.com/gabriel-vasile/mimetype"},
+			only:      []string{"internal/files"},
+		},
+		{
 			why:       "a Redis in the process is for the demo",
 			libraries: []string{"github.com/alicebob/miniredis/v2"},
 			only:      []string{"internal/localenv", "internal/testenv"},
