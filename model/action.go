@@ -137,15 +137,15 @@ type ActionAttachment struct {
 
 	ID          AttachmentID `bun:"type:uuid,pk"`
 	ActionID    ActionID     `bun:"type:uuid"`
-	File        string       // storage path
-	Filename    string       //
-	FileType    string       //
+	File        string       // the same as StorageKey
+	Filename    string       // as it is shown and saved; may hold a patient's name
+	FileType    string       // as sniffed: image/png
 	FileSize    int64        // bytes
-	SHA256      []byte       `bun:"sha256"`
+	SHA256      []byte       `bun:"sha256"` // of the file
 	StorageKey  string       //
-	UploadedBy  *UserID      `bun:"type:uuid"`
-	Description string       //
-	IsEvidence  bool         //
+	UploadedBy  *UserID      `bun:"type:uuid"` // nil: an operator without a name
+	Description string       // words; may be a patient's
+	IsEvidence  bool         // counts where evidence is asked for
 	CreatedAt   time.Time    //
 	UpdatedAt   time.Time    //
 }

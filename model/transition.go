@@ -22,6 +22,7 @@ const (
 	MoveHold       Move = "hold"
 	MoveResume     Move = "resume"
 	MoveEscalate   Move = "escalate"
+	MoveAttach     Move = "attach"
 
 	// In no table. The program's own: a calendar has changed, an owner is not
 	// active any more or did not start, a policy is applied to open actions, a
@@ -64,6 +65,7 @@ func transitions() []transition {
 		{MoveHold, open, "", true},
 		{MoveResume, open, "", false},
 		{MoveEscalate, open, "", true},
+		{MoveAttach, live, "", false},
 	}
 }
 
@@ -78,7 +80,7 @@ func Moves() []Move {
 }
 
 // Legal lists the moves that the table allows from a status; held tells
-// whether the action is on hold, which leaves resume, cancel and note.
+// whether the action is on hold, which leaves resume, cancel, note and attach.
 func Legal(from Status, held bool) []Move {
 	var ms []Move
 	for _, t := range transitions() {
@@ -93,7 +95,7 @@ func heldAllows(m Move, held bool) bool {
 	switch m {
 	case MoveResume:
 		return held
-	case MoveCancel, MoveNote:
+	case MoveCancel, MoveNote, MoveAttach:
 		return true
 	default:
 		return !held

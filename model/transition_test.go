@@ -20,19 +20,22 @@ func legal() map[model.Status]map[model.Move]model.Status {
 	return map[model.Status]map[model.Move]model.Status{
 		open: {
 			model.MoveStart: working, model.MoveCancel: gone, model.MoveAssign: open, model.MoveNote: open, model.MoveSeverity: open,
-			model.MoveDepartment: open, model.MoveDue: open, model.MoveHold: open, model.MoveEscalate: open,
+			model.MoveDepartment: open, model.MoveDue: open, model.MoveHold: open, model.MoveEscalate: open, model.MoveAttach: open,
 		},
 		working: {
 			model.MoveSubmit: pending, model.MoveClose: closed, model.MoveCancel: gone, model.MoveAssign: working, model.MoveNote: working,
 			model.MoveSeverity: working, model.MoveDepartment: working, model.MoveDue: working, model.MoveHold: working,
-			model.MoveEscalate: working,
+			model.MoveEscalate: working, model.MoveAttach: working,
 		},
 		pending: {
 			model.MoveApprove: approved, model.MoveReject: working, model.MoveCancel: gone, model.MoveAssign: pending, model.MoveNote: pending,
+			model.MoveAttach: pending,
 		},
-		approved: {model.MoveClose: closed, model.MoveCancel: gone, model.MoveAssign: approved, model.MoveNote: approved},
-		closed:   {model.MoveReopen: working, model.MoveNote: closed},
-		gone:     {model.MoveNote: gone},
+		approved: {
+			model.MoveClose: closed, model.MoveCancel: gone, model.MoveAssign: approved, model.MoveNote: approved, model.MoveAttach: approved,
+		},
+		closed: {model.MoveReopen: working, model.MoveNote: closed},
+		gone:   {model.MoveNote: gone},
 	}
 }
 
@@ -57,13 +60,13 @@ func TestEveryMoveFromEveryStatus(t *testing.T) {
 	}
 }
 
-func TestWhileHeldOnlyResumeCancelAndNoteAreLegal(t *testing.T) {
+func TestWhileHeldOnlyResumeCancelNoteAndAttachAreLegal(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 	for _, from := range []model.Status{model.StatusOpen, model.StatusInProgress} {
 		held := &model.Action{Status: from, HeldAt: &at}
 		for _, m := range model.Moves() {
-			want := m == model.MoveResume || m == model.MoveCancel || m == model.MoveNote
+			want := slices.Contains([]model.Move{model.MoveResume, model.MoveCancel, model.MoveNote, model.MoveAttach}, m)
 			if _, err := model.Transition(held, m, "a reason"); want != (err == nil) {
 				t.Errorf("%s of a held action that is %s = %v; want allowed: %t", m, from, err, want)
 			}

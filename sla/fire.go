@@ -16,6 +16,7 @@ type turn struct {
 	origin model.Origin  // where the move came from
 	first  int           // index in Events of the first one of this turn
 	logs   []model.ActionLog
+	files  []model.ActionAttachment
 	voices []voice
 	lapsed bool // a move took what was due: its messages are superseded
 	byHand bool // a person takes a stage before the plan does
@@ -220,7 +221,7 @@ func (t *turn) outcome() Outcome {
 	for i := range events {
 		events[i].Gen = a.Gen
 	}
-	return Outcome{Action: *a, Events: events, Logs: t.logs, Messages: t.messages()}
+	return Outcome{Action: *a, Events: events, Logs: t.logs, Files: t.files, Messages: t.messages()}
 }
 
 // setHead writes the plan's head into the row and reports whether it is another.

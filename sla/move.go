@@ -65,6 +65,8 @@ func (t *turn) move(m MoveRequest, to model.Status) error {
 		t.log(model.LogResume, "Resumed", model.LogMetadata{"move": m.Move}).Text = m.Reason
 		t.resume(t.now, m)
 		return nil
+	case model.MoveAttach:
+		return t.attach(m)
 	default:
 		return t.refuse(m.Move, "nobody can make it")
 	}

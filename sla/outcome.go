@@ -14,7 +14,7 @@ type Case struct {
 	Open   Calendar              // its open time, as pinned; zero: around the clock
 	Dir    *Directory
 
-	Evidence int // files marked so; filled in for submissions and closures only
+	Evidence int // how many files are marked as evidence; known for submit and close alone
 }
 
 // Outcome is what a decision writes, all in one transaction. Ids of new rows
@@ -25,6 +25,7 @@ type Outcome struct {
 	Action   model.Action
 	Events   []model.DeadlineEvent
 	Logs     []model.ActionLog
+	Files    []model.ActionAttachment
 	Messages []Telling
 }
 
@@ -61,6 +62,8 @@ type MoveRequest struct {
 	Outcome    string             // submit, close: what came of it; empty leaves it
 	RootCause  string             // submit, close: its code; empty leaves it
 	Informed   *Informed          // submit, close: whether the complainant was told; nil leaves it
+
+	File *model.ActionAttachment // attach: the row of a file that is stored; its id, name, type, size, hash and key are set
 }
 
 // Informed says that the complainant was told of the outcome, or why not.
