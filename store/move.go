@@ -64,6 +64,9 @@ func (s *Store) move(ctx context.Context, moves []Move, round []int, results []M
 		if err != nil {
 			return err
 		}
+		if err := countEvidence(ctx, tx, moves, round, cases); err != nil {
+			return err
+		}
 		w := &writer{st: st, grace: s.grace}
 		for _, n := range round {
 			m, c := moves[n], cases[moves[n].ActionID]

@@ -28,6 +28,7 @@ type writer struct {
 	logs     []model.ActionLog
 	texts    []model.LogText
 	messages []model.Message
+	files    []model.ActionAttachment
 
 	err error // of what cannot be written
 }
@@ -49,6 +50,7 @@ func (w *writer) add(o sla.Outcome, before int64) {
 	for _, l := range o.Logs {
 		a.LogHash = w.addLog(l, a.ID, a.LogHash)
 	}
+	w.files = append(w.files, o.Files...)
 	if before == 0 {
 		w.created = append(w.created, a)
 	} else {
@@ -111,6 +113,9 @@ func (w *writer) write(ctx context.Context, tx bun.Tx) error {
 		return err
 	}
 	if err := insert(ctx, tx, "log texts", w.texts); err != nil {
+		return err
+	}
+	if err := insert(ctx, tx, "attachments", w.files); err != nil {
 		return err
 	}
 	return insert(ctx, tx, "messages", w.messages)
