@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/pxactions/px/internal/files"
 	"github.com/pxactions/px/internal/holidays"
 	"github.com/pxactions/px/internal/metrics"
 	"github.com/pxactions/px/model"
@@ -29,6 +30,8 @@ type Options struct {
 	Queue      Queue             // nil: effects are left to the sweeps
 	Notify     *notify.Router    // nil: this process delivers nothing
 	Feeds      *holidays.Fetcher // nil: this process asks no holiday feed
+	Files      *files.Bucket     // nil: this process keeps and reads no files
+	FileLimit  int64             // bytes that a file may have; 0: 25 MiB
 	Metrics    *metrics.Metrics  // nil: counted and not shown
 	Log        zerolog.Logger
 	SubjectKey []byte // key of the hash of patient and visit numbers
@@ -70,6 +73,9 @@ func New(o Options) *Engine {
 	}
 	if o.AcceptTimeout <= 0 {
 		o.AcceptTimeout = 5 * time.Second
+	}
+	if o.FileLimit <= 0 {
+		o.FileLimit = fileLimit
 	}
 	e := &Engine{Options: o}
 	group := batchOptions{max: groupMax, wait: groupWait, writers: groupWriters, timeout: groupTimeout}

@@ -42,6 +42,7 @@ func Housekeeping() []Periodic {
 		{Name: "verify", Every: 24*time.Hour - tick}, // so that it does not move through the day
 		{Name: "hygiene", Every: tick - time.Minute},
 		{Name: "audit", Every: time.Hour - tick},
+		{Name: "files", Every: time.Hour - tick},
 		{Name: "feeds", Every: 6*time.Hour - tick},
 	}
 }

@@ -22,6 +22,7 @@ type Metrics struct {
 	Healed          *prometheus.CounterVec   // by sweep
 	Violations      *prometheus.CounterVec   // by invariant; rows that the daily verify found
 	Feeds           *prometheus.CounterVec   // by outcome: unchanged, changed, failed, stale
+	Files           *prometheus.CounterVec   // by outcome: stored, refused, orphan, missing
 	NoOwner         prometheus.Counter       // actions that found nobody to own them
 	Untargeted      prometheus.Counter       // stages that found nobody but the assignee
 	EnqueueFailures prometheus.Counter       // effects the queue did not take; the sweep does them
@@ -42,13 +43,14 @@ func New() *Metrics {
 		Healed:          counters("px_healed_total", "Work that a sweep did because nobody had.", "sweep"),
 		Violations:      counters("px_violations_total", "Rows that break an invariant, as the daily verify found them.", "invariant"),
 		Feeds:           counters("px_feed_refreshes_total", "Holiday feeds asked.", "outcome"),
+		Files:           counters("px_files_total", "Files of actions: stored, refused, taken away because no attachment knows them, or missing although one does.", "outcome"),
 		NoOwner:         prometheus.NewCounter(prometheus.CounterOpts{Name: "px_actions_without_owner_total", Help: "Actions that found nobody to own them."}),
 		Untargeted:      prometheus.NewCounter(prometheus.CounterOpts{Name: "px_stages_untargeted_total", Help: "Escalation stages that found nobody but the assignee."}),
 		EnqueueFailures: prometheus.NewCounter(prometheus.CounterOpts{Name: "px_enqueue_failures_total", Help: "Effects that the queue did not take; a sweep does them later."}),
 	}
 	m.Registry.MustRegister(
 		m.Tasks, m.TaskSeconds, m.LatenessSeconds, m.Decisions, m.DecisionSeconds, m.Intake, m.Moves, m.Messages,
-		m.Healed, m.Violations, m.Feeds, m.NoOwner, m.Untargeted, m.EnqueueFailures,
+		m.Healed, m.Violations, m.Feeds, m.Files, m.NoOwner, m.Untargeted, m.EnqueueFailures,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m

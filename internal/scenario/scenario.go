@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/pxactions/px/engine"
+	"github.com/pxactions/px/internal/files"
 	"github.com/pxactions/px/internal/metrics"
 	"github.com/pxactions/px/internal/receiver"
 	"github.com/pxactions/px/internal/testenv"
@@ -42,6 +43,9 @@ type World struct {
 	Queue   *Queue
 	Metrics *metrics.Metrics
 	Dir     *sla.Directory
+	Files   *files.Bucket // in FilesDir
+	// FilesDir is a folder that goes with the test.
+	FilesDir string
 }
 
 // Queue remembers effects instead of enqueueing them, or refuses them.
@@ -91,6 +95,9 @@ func New(tb testing.TB, policy []byte) *World {
 	w.ok(Seed(tb.Context(), w.Store, policy))
 	w.Dir, err = w.Store.Directory(tb.Context())
 	w.ok(err)
+	w.FilesDir = tb.TempDir()
+	w.Files, err = files.New("file://" + w.FilesDir)
+	w.ok(err)
 	router, err := notify.New(notify.Settings{Log: zerolog.Nop(), Now: time.Now})
 	w.ok(err)
 	w.Engine = w.NewEngine(w.Queue, router)
@@ -122,6 +129,7 @@ func (w *World) NewEngine(q engine.Queue, router *notify.Router) *engine.Engine 
 	e := engine.New(engine.Options{
 		Store: w.Store, Queue: q, Notify: router, Metrics: w.Metrics, Log: zerolog.New(zerolog.NewTestWriter(w.TB)).Level(zerolog.WarnLevel),
 		SubjectKey: []byte("a key of sixteen bytes, at least"), LinkBase: "http://px.test",
+		Files: w.Files,
 	})
 	w.TB.Cleanup(e.Close)
 	return e
