@@ -34,6 +34,9 @@ type actionCmd struct {
 	Resume     resumeCmd     `cmd:"" help:"End a hold before its time."`
 	Escalate   escalateCmd   `cmd:"" help:"Escalate an action at once: the next stage tells now."`
 	Reopen     reopenCmd     `cmd:"" help:"Reopen a closed action; its target counts afresh."`
+
+	Attach attachCmd `cmd:"" help:"Add a file to an action."`
+	Files  filesCmd  `cmd:"" help:"List an action's files."`
 }
 
 type actionListCmd struct {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/pxactions/px/internal/files"
 	"github.com/pxactions/px/internal/holidays"
 	"github.com/pxactions/px/notify"
 )
@@ -33,6 +34,9 @@ type Settings struct {
 	LinkBase     string `env:"PX_LINK_BASE" default:"http://127.0.0.1:8081" help:"URL of the pages, for the links in messages."`
 
 	SubjectKey string `env:"PX_SUBJECT_KEY" placeholder:"SECRET" help:"Key of the hash of patient and visit numbers, 16 characters at least; the same in every producer. Needed by px producer."`
+
+	FilesURL   string       `env:"PX_FILES_URL" default:"file:px-files" placeholder:"URL" help:"Where the files of actions are kept: a folder, such as file:///srv/px-files, or a bucket that speaks S3, such as s3://px-files?region=eu-central-1, with credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or the machine's role; the same for px web and px worker. px dev and px demo have a folder of their own."`
+	FilesLimit setting[int] `env:"PX_FILES_LIMIT" default:"26214400" help:"Bytes that a file may have, at most."`
 
 	IntakeURL string `env:"PX_INTAKE_URL" default:"http://127.0.0.1:8080" help:"Where px send sends to."`
 	APIKey    string `env:"PX_API_KEY" placeholder:"KEY" help:"The API key that px send shows."`
@@ -64,8 +68,11 @@ type Settings struct {
 	FeedAllow string `env:"PX_FEED_ALLOW" placeholder:"LIST" help:"Inside addresses that holiday feeds may be fetched from, over https, with commas: CIDRs, addresses, host names."`
 }
 
-// defaultOpsAddr is the default of PX_OPS_ADDR.
-const defaultOpsAddr = "127.0.0.1:9090"
+// The defaults of PX_OPS_ADDR and PX_FILES_URL.
+const (
+	defaultOpsAddr  = "127.0.0.1:9090"
+	defaultFilesURL = "file:px-files"
+)
 
 // setting is a value that remembers why it could not be read, so that all
 // faults can be told at once instead of the first.
@@ -120,6 +127,9 @@ func (s *Settings) check(environ []string) error {
 	}
 	if u, err := url.Parse(s.LinkBase); s.LinkBase != "" && (err != nil || u.Host == "") {
 		add("PX_LINK_BASE", "must be an http:// or https:// URL")
+	}
+	if _, err := files.New(s.FilesURL); err != nil {
+		add("PX_FILES_URL", "%v", err)
 	}
 	if _, err := zerolog.ParseLevel(s.LogLevel); err != nil || s.LogLevel == "" {
 		add("PX_LOG_LEVEL", "must be debug, info, warn or error")

@@ -39,7 +39,8 @@ func TestDefaultsAreValid(t *testing.T) {
 func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	t.Parallel()
 	s := settingsFrom(t, "--concurrency-intake=abc", "--drain-timeout=30", "--log-level=loud", "--web-addr=0.0.0.0:80",
-		"--database-url=mysql://x", "--subject-key=short", "--create-batch=0", "--smtp-host=mail", "--smtp-from=nobody", "--feed-allow=http://x")
+		"--database-url=mysql://x", "--subject-key=short", "--create-batch=0", "--smtp-host=mail", "--smtp-from=nobody", "--feed-allow=http://x",
+		"--files-url=s3://key:secret@bucket", "--files-limit=0")
 	err := s.check([]string{"PX_LOG_LEVEL=loud", "PX_TYPO=1", "HOME=/root"})
 	if err == nil {
 		t.Fatal("no fault found")
@@ -48,21 +49,21 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 		"PX_CONCURRENCY_INTAKE: must be a whole number", "PX_DRAIN_TIMEOUT: must be a time with its unit", "PX_LOG_LEVEL: must be",
 		"PX_WEB_ADDR: must be a loopback", "PX_DATABASE_URL: must be", "PX_SUBJECT_KEY: must have 16", "PX_TYPO: no such setting",
 		"PX_CREATE_BATCH: must be greater", "PX_SMTP_* and PX_WEBHOOK_*: email.from",
-		"PX_FEED_ALLOW: feed.allow: each entry must be",
+		"PX_FEED_ALLOW: feed.allow: each entry must be", "PX_FILES_URL: must hold no credentials", "PX_FILES_LIMIT: must be greater",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("missing %q in:\n%v", name, err)
 		}
 	}
-	if strings.Contains(err.Error(), "HOME") || strings.Contains(err.Error(), "mysql://x") {
+	if strings.Contains(err.Error(), "HOME") || strings.Contains(err.Error(), "mysql://x") || strings.Contains(err.Error(), "secret@") {
 		t.Errorf("tells too much:\n%v", err)
 	}
 }
 
 func TestDevPrintsWhatItMadeUp(t *testing.T) {
 	t.Parallel()
-	given, made := settingsFrom(t, "--redis-url=redis://cache"), settingsFrom(t, "--redis-url=redis://cache", "--database-url=postgres://a'b", "--subject-key=not a secret at all")
-	want := "for px in another shell:\nexport PX_DATABASE_URL='postgres://a'\\''b'\nexport PX_SUBJECT_KEY='not a secret at all'\nexport PX_API_KEY='px_1'\n"
+	given, made := settingsFrom(t, "--redis-url=redis://cache"), settingsFrom(t, "--redis-url=redis://cache", "--database-url=postgres://a'b", "--subject-key=not a secret at all", "--files-url=file:///tmp/px")
+	want := "for px in another shell:\nexport PX_DATABASE_URL='postgres://a'\\''b'\nexport PX_SUBJECT_KEY='not a secret at all'\nexport PX_FILES_URL='file:///tmp/px'\nexport PX_API_KEY='px_1'\n"
 	if got := exports(given, made, "px_1"); got != want {
 		t.Errorf("exports = %s", got)
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -57,7 +59,7 @@ func exports(given, made *Settings, key string) string {
 	var b strings.Builder
 	for _, v := range []struct{ name, given, made string }{
 		{"PX_DATABASE_URL", given.DatabaseURL, made.DatabaseURL}, {"PX_REDIS_URL", given.RedisURL, made.RedisURL},
-		{"PX_SUBJECT_KEY", given.SubjectKey, made.SubjectKey}, {"PX_API_KEY", "", key},
+		{"PX_SUBJECT_KEY", given.SubjectKey, made.SubjectKey}, {"PX_FILES_URL", given.FilesURL, made.FilesURL}, {"PX_API_KEY", "", key},
 	} {
 		if v.made != v.given {
 			fmt.Fprintf(&b, "export %s='%s'\n", v.name, strings.ReplaceAll(v.made, "'", `'\''`))
@@ -92,11 +94,14 @@ func private(ctx context.Context, s *Settings, o localenv.Options) (end func() e
 	if err != nil {
 		return nil, err
 	}
-	if env.DatabaseURL != "" {
-		s.DatabaseURL = env.DatabaseURL
-	}
 	if env.RedisURL != "" {
 		s.RedisURL = env.RedisURL
+	}
+	if env.DatabaseURL != "" {
+		s.DatabaseURL = env.DatabaseURL
+		if s.FilesURL == defaultFilesURL { // they belong to the database
+			s.FilesURL = (&url.URL{Scheme: "file", Path: filepath.ToSlash(env.FilesDir)}).String()
+		}
 	}
 	return env.Close, nil
 }

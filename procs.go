@@ -142,6 +142,12 @@ func (a *app) checkRedis(required bool) ops.Check {
 	return ops.Check{Name: "redis", Required: required, Run: a.queue.Ping}
 }
 
+// checkFiles degrades a process that cannot reach the storage of files. A storage
+// that hangs must not hold up the answer: an orchestrator waits for it a second.
+func (a *app) checkFiles() ops.Check {
+	return ops.Check{Name: "files", Timeout: 500 * time.Millisecond, Run: a.files.Check}
+}
+
 func (a *app) ops(name string, checks []ops.Check) (*ops.Server, error) {
 	o := ops.Options{
 		Process: name, Metrics: a.metrics, Checks: checks, Now: time.Now, Log: a.log,
@@ -238,7 +244,7 @@ func (a *app) worker() (part, error) {
 // housekeeping is the periodic work by its name. A tick that is not due is
 // passed over: every scheduler ticks.
 func (a *app) housekeeping() map[string]func(context.Context) error {
-	work := map[string]func(context.Context) error{"verify": a.verify, "hygiene": a.hygiene, "feeds": a.refreshFeeds, "audit": a.engine.SealDays}
+	work := map[string]func(context.Context) error{"verify": a.verify, "hygiene": a.hygiene, "feeds": a.refreshFeeds, "audit": a.engine.SealDays, "files": a.sweepFiles}
 	due := map[string]func(context.Context) error{}
 	for _, p := range scheduler.Housekeeping() {
 		due[p.Name] = func(ctx context.Context) error { return p.Do(ctx, a.store, a.holder, work[p.Name]) }
@@ -270,6 +276,13 @@ func (a *app) refreshFeeds(ctx context.Context) error {
 	return err
 }
 
+// sweepFiles takes away files that no attachment knows. The engine tells what it
+// found.
+func (a *app) sweepFiles(ctx context.Context) error {
+	_, err := a.engine.SweepFiles(ctx)
+	return err
+}
+
 type schedulerCmd struct{}
 
 // Run sweeps until told to stop. It works with Redis away.
@@ -292,7 +305,7 @@ type webCmd struct{}
 // Run serves the pages until told to stop.
 func (webCmd) Run(ctx context.Context, s *Settings) error {
 	return process(ctx, s, "web", func(a *app) []ops.Check {
-		return []ops.Check{a.checkDatabase(), a.checkRedis(false)}
+		return []ops.Check{a.checkDatabase(), a.checkRedis(false), a.checkFiles()}
 	}, (*app).web)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/pxactions/px/engine"
+	"github.com/pxactions/px/internal/files"
 	"github.com/pxactions/px/internal/metrics"
 	"github.com/pxactions/px/migrations"
 	"github.com/pxactions/px/model"
@@ -27,6 +28,7 @@ type app struct {
 	redis    redis.UniversalClient // nil: without Redis
 	queue    *tasks.Queue          // nil: without Redis
 	engine   *engine.Engine
+	files    *files.Bucket   // opened at its first use
 	channels []model.Channel // what it can tell people through
 	holder   string          // names this process among its like
 }
@@ -103,10 +105,14 @@ func (a *app) openEngine(q engine.Queue) error {
 	if err != nil {
 		return usagef("PX_FEED_ALLOW: %w", err)
 	}
+	if a.files, err = files.New(a.settings.FilesURL); err != nil {
+		return usagef("PX_FILES_URL: %w", err)
+	}
 	a.channels = router.Channels()
 	a.engine = engine.New(engine.Options{
 		Store: a.store, Queue: q, Notify: router, Feeds: feeds, Metrics: a.metrics, Log: a.log,
 		SubjectKey: []byte(a.settings.SubjectKey), LinkBase: a.settings.LinkBase,
+		Files: a.files, FileLimit: int64(a.settings.FilesLimit.V),
 	})
 	return nil
 }
@@ -129,6 +135,9 @@ func (a *app) Close() error {
 		a.engine.Close()
 	}
 	var errs []error
+	if a.files != nil {
+		errs = append(errs, a.files.Close())
+	}
 	if a.redis != nil {
 		errs = append(errs, a.redis.Close())
 	}

@@ -44,6 +44,7 @@ func TestDevNeedsNothingAndLeavesNothing(t *testing.T) {
 			pages := c.said(p, "pages open", "url")
 			folders := []string{serverFolder(t, exported(t, p, "PX_DATABASE_URL")), serverFolder(t, exported(t, p, "PX_REDIS_URL"))}
 			c.becomes(p, http.StatusOK, "ready")
+			assert.Equal(t, "file://"+filepath.Join(folders[0], "files"), exported(t, p, "PX_FILES_URL"), "files go with the database")
 
 			e := complaint("1", model.SeverityHigh, map[string]any{"hospital": "RUH"})
 			a := post(t, p, exported(t, p, "PX_API_KEY"), toJSON(t, e))

@@ -122,6 +122,24 @@ func TestShowTellsTheWords(t *testing.T) {
 	assert.Contains(t, notes, "adam approval No proof.")
 }
 
+func TestFilesAreAttachedByCommand(t *testing.T) {
+	t.Parallel()
+	c, ref := withAction(t)
+	out := c.px("action", "attach", ref, c.file("visit.txt", "Called the family.\n"), "--as", "sami1", "--evidence", "--description", "Secret words")
+	assert.Contains(t, out, ref+" has visit.txt: text/plain, 19 bytes, sha256 ")
+	assert.Regexp(t, `visit\.txt +text/plain +19 +yes +sami1 `, c.px("action", "files", ref))
+	show := c.px("action", "show", ref)
+	assert.Contains(t, show, "Evidence added")
+	assert.NotContains(t, show, "visit.txt")
+	for _, args := range [][]string{
+		{ref, c.file("page.png", "<html></html>"), "--as", "sami1"}, {"TST-26-0", c.file("a.txt", "x"), "--as", "sami1"}, {ref, c.file("a.txt", "x"), "--as", "sami9"},
+	} {
+		r := c.command(nil, append([]string{"action", "attach"}, args...)...)
+		assert.NotEqual(t, 0, r.code, "%v", args)
+	}
+	c.holds()
+}
+
 func TestPolicyCanBeRolledBack(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, testenv.DatabaseURL(t), testenv.RedisURL(t))

@@ -82,7 +82,7 @@ func newCluster(t *testing.T, databaseURL, redisURL string, settings ...string) 
 	require.NoError(t, err)
 	c := &cluster{t: t, store: st, speed: 1, env: append([]string{
 		"PX_DATABASE_URL=" + databaseURL, "PX_REDIS_URL=" + redisURL, "PX_DATABASE_POOL=8", "PX_SUBJECT_KEY=sixteen bytes or more",
-		"PX_PRODUCER_ADDR=127.0.0.1:0", "PX_WEB_ADDR=127.0.0.1:0", "PX_OPS_ADDR=127.0.0.1:0",
+		"PX_PRODUCER_ADDR=127.0.0.1:0", "PX_WEB_ADDR=127.0.0.1:0", "PX_OPS_ADDR=127.0.0.1:0", "PX_FILES_URL=file://" + t.TempDir(),
 		"PX_LOG_FORMAT=json", "PX_SWEEP_INTERVAL=" + sweepInterval.String(), "PX_SWEEP_GRACE=" + sweepGrace.String(), "PX_DRAIN_TIMEOUT=5s",
 	}, settings...)}
 	t.Cleanup(func() { _ = st.Close() })

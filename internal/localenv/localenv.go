@@ -8,6 +8,7 @@
 package localenv
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,6 +70,10 @@ type Env struct {
 	// 0; empty when no Redis was asked for. With a DataDir it is the same at
 	// each start.
 	RedisURL string
+
+	// FilesDir is a folder, not made yet, for files that belong to the database:
+	// kept with its data, or gone with it. Empty when no PostgreSQL was asked for.
+	FilesDir string
 
 	// Postgres and Redis stop, kill and start a server in the midst of a test.
 	// Nil for a server not asked for, and Redis for miniredis.
@@ -140,6 +145,7 @@ func start(ctx context.Context, o Options, wantPostgres, wantRedis bool) (*Env, 
 	}
 	if env.Postgres != nil {
 		env.DatabaseURL = env.Postgres.spec.url
+		env.FilesDir = filepath.Join(cmp.Or(o.DataDir, env.Postgres.place.run), "files")
 	}
 	if env.Redis != nil {
 		env.RedisURL = env.Redis.spec.url
