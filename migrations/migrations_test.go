@@ -41,7 +41,8 @@ func scratch(t *testing.T) (url string, db *bun.DB) {
 	return url, db
 }
 
-// shape is every column, constraint and index of the program's own tables.
+// shape is every column, constraint, index and trigger of the program's own
+// tables, and every function.
 func shape(t *testing.T, db *bun.DB) []string {
 	t.Helper()
 	var lines []string
@@ -49,6 +50,8 @@ func shape(t *testing.T, db *bun.DB) []string {
 			FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE 'bun%'
 		UNION ALL SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
 			WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text NOT LIKE 'bun%'
+		UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+		UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 		UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename NOT LIKE 'bun%'
 		ORDER BY 1`).Scan(t.Context(), &lines)
 	if err != nil {

@@ -25,6 +25,7 @@ type (
 	RoutingRuleID   = ID[RoutingRule]
 	AttachmentID    = ID[ActionAttachment]
 	KeyID           = ID[APIKey]
+	HookID          = ID[Hook]
 )
 
 // NewID returns a fresh id that sorts by the time of its making.

@@ -115,6 +115,10 @@ func constraintMeaning(name string) (error, bool) {
 		return field("sla.hours", "range", "greater than 0 for every severity")
 	case "api_keys_created_by_fkey":
 		return field("key.created_by", "unknown", "a user of the directory")
+	case "hooks_name_format":
+		return field("hook.name", "format", hookNames)
+	case "hooks_name_key":
+		return field("hook.name", "duplicate", "a name that no other hook has")
 	case "hospitals_code_key", "users_code_key", "surveys_code_key", "departments_hospital_code_key":
 		return field("code", "duplicate", "a code that no other row has")
 	case "deadline_events_once", "messages_once", "action_logs_seq_key", "feedback_event_key", "actions_feedback_id_key":

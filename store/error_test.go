@@ -32,6 +32,8 @@ func violations() []violation {
 			VALUES (gen_random_uuid(), 's', 'e', '', now(), now(), now(), 'quarantined', now(), 'Secret Name')`
 		key = `INSERT INTO api_keys (id, name, prefix, hash, source_system, scopes, created_by, created_at)
 			VALUES (gen_random_uuid(), 'Secret Name', 'px_', 'h', 's', '{}', gen_random_uuid(), now())`
+		hook = `INSERT INTO hooks (id, name, url, secret, cursor_epoch, cursor_xid, cursor_action_id, cursor_seq, created_by, created_at)
+			VALUES (gen_random_uuid(), '%s', 'https://secret.example', 'Secret', 'e', '1', gen_random_uuid(), 0, 'x', now())`
 	)
 	twice := func(format string, args ...any) string {
 		one := fmt.Sprintf(format, args...)
@@ -50,6 +52,8 @@ func violations() []violation {
 		{"departments_hospital_code_key", twice(department), "code"},
 		{"feedback_event_key", twice(feedback), ""},
 		{"api_keys_created_by_fkey", key, "key.created_by"},
+		{"hooks_name_format", fmt.Sprintf(hook, "Secret Name"), "hook.name"},
+		{"hooks_name_key", twice(hook, "host"), "hook.name"},
 		{"deadline_events_once", "", ""}, {"messages_once", "", ""}, {"action_logs_seq_key", "", ""}, {"actions_feedback_id_key", "", ""},
 	}
 }
@@ -123,7 +127,7 @@ func bugsOnly(name string) bool {
 		"clock_speed_positive", "actions_ref_key", "actions_period_positive", "actions_paused_not_negative", "actions_next_whole",
 		"actions_ended_without_next", "feedback_decided_whole", "feedback_action_whole", "feedback_mapped", "deadline_events_not_early",
 		"action_logs_seq_positive", "action_attachments_size", "action_attachments_storage_key", "messages_key_key", "messages_open_has_try",
-		"messages_claim_whole", "api_keys_hash_key", "surveys_metric_check", "calendar_feeds_failed_whole",
+		"messages_claim_whole", "api_keys_hash_key", "surveys_metric_check", "calendar_feeds_failed_whole", "hooks_deleted_rest",
 	}, name)
 }
 

@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS action_logs_in_stream;
