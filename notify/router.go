@@ -72,5 +72,9 @@ func (r *Router) Send(ctx context.Context, ch model.Channel, l Letter) (Receipt,
 	return c.Send(ctx, l)
 }
 
+// Post makes one signed call of a webhook that is no letter, as those are made:
+// through the same guard, without redirects. A failure is a *SendError.
+func (r *Router) Post(ctx context.Context, c Call) (Receipt, error) { return r.webhook.post(ctx, c) }
+
 // Close drops idle connections. The router may still be used.
 func (r *Router) Close() { r.webhook.close() }

@@ -80,13 +80,33 @@ func (w *Webhook) Send(ctx context.Context, l Letter) (Receipt, error) {
 	if err := l.check(); err != nil {
 		return Receipt{}, err
 	}
-	client, target, sendErr := w.target(l.Recipient.WebhookURL)
+	body, err := json.Marshal(webhookPayload{
+		Type: webhookType, ID: l.Key, Timestamp: l.WrittenAt.UTC(), Reason: l.Reason, Also: l.Also,
+		ActionID: l.ActionID, Recipient: l.Recipient.ID, Facts: l.Facts, Link: l.Link,
+	})
+	if err != nil {
+		return Receipt{}, permanent("bad_facts")
+	}
+	return w.post(ctx, Call{ID: l.Key, URL: l.Recipient.WebhookURL, Secret: l.Recipient.WebhookSecret, Body: body})
+}
+
+// Call is one POST of a webhook.
+type Call struct {
+	ID     string // webhook-id: the same for the same body, at every try; visible ASCII
+	URL    string //
+	Secret string // whsec_…, several separated by spaces; empty: the process-wide one
+	Body   []byte // JSON
+}
+
+// post makes a call once.
+func (w *Webhook) post(ctx context.Context, c Call) (Receipt, error) {
+	client, target, sendErr := w.target(c.URL)
 	if sendErr != nil {
 		return Receipt{}, sendErr
 	}
 	try, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
-	req, sendErr := w.request(try, target, l)
+	req, sendErr := w.request(try, target, c)
 	if sendErr != nil {
 		return Receipt{}, sendErr
 	}
@@ -119,38 +139,31 @@ func (w *Webhook) target(raw string) (*http.Client, string, *SendError) {
 	}
 }
 
-func (w *Webhook) request(ctx context.Context, target string, l Letter) (*http.Request, *SendError) {
+func (w *Webhook) request(ctx context.Context, target string, c Call) (*http.Request, *SendError) {
 	signers := w.signers
-	if l.Recipient.WebhookSecret != "" {
+	if c.Secret != "" {
 		var ok bool
-		if signers, ok = parseSecrets(l.Recipient.WebhookSecret); !ok {
+		if signers, ok = parseSecrets(c.Secret); !ok {
 			return nil, permanent("bad_secret")
 		}
 	}
 	if len(signers) == 0 {
 		return nil, permanent("no_secret")
 	}
-	body, err := json.Marshal(webhookPayload{
-		Type: webhookType, ID: l.Key, Timestamp: l.WrittenAt.UTC(), Reason: l.Reason, Also: l.Also,
-		ActionID: l.ActionID, Recipient: l.Recipient.ID, Facts: l.Facts, Link: l.Link,
-	})
-	if err != nil {
-		return nil, permanent("bad_facts")
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(c.Body))
 	if err != nil {
 		return nil, permanent("bad_webhook_url")
 	}
 	now := w.now()
 	signatures := make([]string, len(signers))
 	for i, s := range signers {
-		if signatures[i], err = s.Sign(l.Key, now, body); err != nil {
+		if signatures[i], err = s.Sign(c.ID, now, c.Body); err != nil {
 			return nil, permanent("bad_secret")
 		}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "px")
-	req.Header.Set(standardwebhooks.HeaderWebhookID, l.Key)
+	req.Header.Set(standardwebhooks.HeaderWebhookID, c.ID)
 	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
 	req.Header.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
 	return req, nil
