@@ -72,6 +72,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	for _, sw := range s.sweeps {
 		wg.Go(func() { sw.loop(ctx, s.o.Interval) })
 	}
+	if s.o.Engine.Notify != nil {
+		wg.Go(func() { s.deliverHooks(ctx) })
+	}
 	if s.o.Client != nil {
 		wg.Go(func() { s.tickHousekeeping(ctx) })
 	}

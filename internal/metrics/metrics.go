@@ -23,6 +23,9 @@ type Metrics struct {
 	Violations      *prometheus.CounterVec   // by invariant; rows that the daily verify found
 	Feeds           *prometheus.CounterVec   // by outcome: unchanged, changed, failed, stale
 	Files           *prometheus.CounterVec   // by outcome: stored, refused, orphan, missing
+	HookCalls       *prometheus.CounterVec   // by hook, outcome: taken, failed
+	HookFailures    *prometheus.GaugeVec     // by hook; tries that failed since the last that was taken
+	HookLag         *prometheus.GaugeVec     // by hook; seconds (domain time) since the oldest change that it has not taken
 	NoOwner         prometheus.Counter       // actions that found nobody to own them
 	Untargeted      prometheus.Counter       // stages that found nobody but the assignee
 	EnqueueFailures prometheus.Counter       // effects the queue did not take; the sweep does them
@@ -44,13 +47,16 @@ func New() *Metrics {
 		Violations:      counters("px_violations_total", "Rows that break an invariant, as the daily verify found them.", "invariant"),
 		Feeds:           counters("px_feed_refreshes_total", "Holiday feeds asked.", "outcome"),
 		Files:           counters("px_files_total", "Files of actions: stored, refused, taken away because no attachment knows them, or missing although one does.", "outcome"),
+		HookCalls:       counters("px_hook_calls_total", "Calls of hooks with changes.", "hook", "outcome"),
+		HookFailures:    gauges("px_hook_failures", "Calls of the hook that failed since the last that was taken.", "hook"),
+		HookLag:         gauges("px_hook_lag_seconds", "Age of the oldest change that the hook has not taken, in domain time.", "hook"),
 		NoOwner:         prometheus.NewCounter(prometheus.CounterOpts{Name: "px_actions_without_owner_total", Help: "Actions that found nobody to own them."}),
 		Untargeted:      prometheus.NewCounter(prometheus.CounterOpts{Name: "px_stages_untargeted_total", Help: "Escalation stages that found nobody but the assignee."}),
 		EnqueueFailures: prometheus.NewCounter(prometheus.CounterOpts{Name: "px_enqueue_failures_total", Help: "Effects that the queue did not take; a sweep does them later."}),
 	}
 	m.Registry.MustRegister(
 		m.Tasks, m.TaskSeconds, m.LatenessSeconds, m.Decisions, m.DecisionSeconds, m.Intake, m.Moves, m.Messages,
-		m.Healed, m.Violations, m.Feeds, m.Files, m.NoOwner, m.Untargeted, m.EnqueueFailures,
+		m.Healed, m.Violations, m.Feeds, m.Files, m.HookCalls, m.HookFailures, m.HookLag, m.NoOwner, m.Untargeted, m.EnqueueFailures,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -58,6 +64,10 @@ func New() *Metrics {
 
 func counters(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+func gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
 }
 
 func histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {

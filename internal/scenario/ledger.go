@@ -121,7 +121,7 @@ func (w *World) Metric(name string, labels ...string) float64 {
 				has[l.GetValue()] = true
 			}
 			if !slices.ContainsFunc(labels, func(l string) bool { return !has[l] }) {
-				sum += m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
 			}
 		}
 	}
