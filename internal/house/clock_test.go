@@ -25,6 +25,7 @@ func machineTime() map[string]string {
 		"producer/client/":   "retries and backoff of a sender",
 		"producer/key.go":    "how long a key is remembered",
 		"scheduler/sweep.go": "how long a sweep took",
+		"web/stream.go":      "how long a reader of changes may take to read one",
 	}
 }
 

@@ -23,12 +23,26 @@ const (
 	shutdownTimeout   = 10 * time.Second
 )
 
+// stoppingKey is where a request's context says when its server stops.
+type stoppingKey struct{}
+
+// Stopping is closed when the server of a request begins to stop, so that an
+// answer without an end can end by itself; nil, and so never, for a request of
+// another server than Serve's.
+func Stopping(ctx context.Context) <-chan struct{} {
+	c, _ := ctx.Value(stoppingKey{}).(<-chan struct{})
+	return c
+}
+
 // Serve answers on l until ctx ends, then takes no new request, lets those
 // under way finish for up to ten seconds and returns. The listener is closed.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, logger zerolog.Logger) error {
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: log.New(logger, "", 0),
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.WithoutCancel(ctx), stoppingKey{}, ctx.Done())
+		},
 	}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
