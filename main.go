@@ -49,6 +49,8 @@ type commands struct {
 	Feedback feedbackCmd `cmd:"" help:"Look at feedback and replay what is quarantined."`
 	Action   actionCmd   `cmd:"" help:"List, show and work actions."`
 	Explain  explainCmd  `cmd:"" help:"Tell why an action or a feedback was decided as it was, and when it is due and why."`
+	Hook     hookCmd     `cmd:"" help:"Make, list, pause and delete hooks: programs that are called with every change."`
+	Events   eventsCmd   `cmd:"" help:"Look after the stream of changes."`
 	Verify   verifyCmd   `cmd:"" help:"Check every invariant on the live system."`
 	Audit    auditCmd    `cmd:"" help:"Prove that the log is as it was written."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
