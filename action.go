@@ -92,7 +92,10 @@ func (c actionListCmd) check() error {
 }
 
 func (c actionListCmd) filter(ctx context.Context, st *store.Store) (store.ActionFilter, error) {
-	f := store.ActionFilter{Severity: model.Severity(c.Severity), Overdue: c.Overdue, Limit: c.Limit}
+	f := store.ActionFilter{Overdue: c.Overdue, Limit: c.Limit}
+	if c.Severity != "" {
+		f.Severities = []model.Severity{model.Severity(c.Severity)}
+	}
 	for _, s := range c.Status {
 		f.Statuses = append(f.Statuses, model.Status(s))
 	}
@@ -105,10 +108,10 @@ func (c actionListCmd) filter(ctx context.Context, st *store.Store) (store.Actio
 		if !ok {
 			return f, usagef("--hospital: no hospital has the code %q", c.Hospital)
 		}
-		f.Hospital = h.ID
+		f.Hospitals = []model.HospitalID{h.ID}
 	}
 	if c.Department != "" {
-		d, ok := dir.ResolveDepartment("", f.Hospital, c.Department)
+		d, ok := dir.ResolveDepartment("", f.Hospitals[0], c.Department)
 		if !ok {
 			return f, usagef("--department: no department of hospital %q has the code %q", c.Hospital, c.Department)
 		}

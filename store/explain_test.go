@@ -67,10 +67,10 @@ func wantIndexed(t *testing.T, w *scenario.World, query string) []string {
 	return indexes
 }
 
-// crowd fills a world with 20 000 actions as a hospital has them after years:
+// crowded fills a world with 20 000 actions as a hospital has them after years:
 // most are closed, few are live, fewer late. Every hundredth is rare in each
 // of its codes.
-func crowd(t *testing.T, w *scenario.World) {
+func crowded(t *testing.T, w *scenario.World) {
 	t.Helper()
 	a := decide(t, w, w.Complaint(model.SeverityLow))[0]
 	fire(t, w, a.ID, 2) // reminder and overdue, so that events, logs and messages have a pattern
@@ -117,7 +117,7 @@ func crowd(t *testing.T, w *scenario.World) {
 func TestQueriesAreIndexed(t *testing.T) {
 	t.Parallel()
 	w := scenario.New(t, nil)
-	crowd(t, w)
+	crowded(t, w)
 	var a model.Action // a rare one
 	if err := w.Store.DB().NewSelect().Model(&a).Where("category = 'patient_safety'").OrderExpr("id").Limit(1).Scan(t.Context()); err != nil {
 		t.Fatal(err)
@@ -217,11 +217,11 @@ func programQueries(t *testing.T, w *scenario.World, a model.Action) {
 		{"counts", func(ctx context.Context) error { _, err := w.Store.Counts(ctx); return err }},
 		{"all actions", page(store.ActionFilter{})},
 		{"live actions", page(store.ActionFilter{Statuses: []model.Status{model.StatusOpen, model.StatusInProgress}})},
-		{"a hospital's open actions", page(store.ActionFilter{Hospital: a.HospitalID, Statuses: []model.Status{model.StatusOpen}})},
+		{"a hospital's open actions", page(store.ActionFilter{Hospitals: []model.HospitalID{a.HospitalID}, Statuses: []model.Status{model.StatusOpen}})},
 		{"a department's actions", page(store.ActionFilter{Department: *a.DepartmentID})},
 		{"somebody's actions", page(store.ActionFilter{Assignee: *a.AssignedTo, Statuses: []model.Status{model.StatusInProgress}})},
 		{"overdue actions", page(store.ActionFilter{Overdue: true})},
-		{"a source's actions", page(store.ActionFilter{Source: model.SourceKPI})},
+		{"a source's actions", page(store.ActionFilter{Sources: []model.SourceType{model.SourceKPI}})},
 	} {
 		rec.take()
 		if err := tt.run(t.Context()); err != nil {

@@ -3,133 +3,14 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/base64"
 	"fmt"
 	"strings"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/sla"
 )
-
-const (
-	defaultPage = 50
-	maxPage     = 200
-)
-
-// ActionFilter says which actions are meant. The zero value is all but the
-// restricted ones, newest first.
-type ActionFilter struct {
-	Hospital          model.HospitalID   // zero: every one
-	Department        model.DepartmentID // zero: every one
-	Statuses          []model.Status     // empty: every one
-	Severity          model.Severity     // empty: every one
-	Source            model.SourceType   // empty: every one
-	Assignee          model.UserID       // zero: everybody
-	Unassigned        bool               // only those that nobody owns
-	Overdue           bool               // only those that are overdue
-	Escalated         int                // only those with at least this escalation level
-	RefPrefix         string             // how the ref begins, in any case; empty: any
-	IncludeRestricted bool               // also restricted ones: for readers who may see them
-	After             string             // ActionPage.Next of the page before; empty: from the beginning
-	Limit             int                // 0: 50; at most 200
-}
-
-// ActionPage is one page of actions, newest first, without their long texts.
-type ActionPage struct {
-	Actions []model.Action
-	Next    string         // where the next page begins; empty: this is the last
-	Dir     *sla.Directory // names of the people and places in it
-	Now     model.Now      // when it was read
-}
-
-// Actions lists actions. A page that begins elsewhere than a Next says is
-// model.FieldErrors.
-func (s *Store) Actions(ctx context.Context, f ActionFilter) (ActionPage, error) {
-	after, err := readCursor(f.After)
-	if err != nil {
-		return ActionPage{}, err
-	}
-	if f.Limit <= 0 {
-		f.Limit = defaultPage
-	}
-	f.Limit = min(f.Limit, maxPage)
-	var page ActionPage
-	err = s.inSnapshot(ctx, func(ctx context.Context, tx bun.Tx, st txState) error {
-		page = ActionPage{Dir: st.Dir, Now: st.Now}
-		q := f.where(tx.NewSelect().Model(&page.Actions)).ExcludeColumn("description", "metadata", "action_plan", "outcome", "root_cause").
-			OrderExpr("a.created_at DESC, a.id DESC").Limit(int64(f.Limit + 1))
-		if after.ID != "" {
-			q = q.Where("(a.created_at, a.id) < (?::timestamptz, ?::uuid)", after.At, after.ID)
-		}
-		if err := q.Scan(ctx); err != nil {
-			return fmt.Errorf("list actions: %w", err)
-		}
-		return nil
-	})
-	if len(page.Actions) > f.Limit {
-		page.Actions = page.Actions[:f.Limit]
-		last := page.Actions[f.Limit-1]
-		page.Next = cursor(Keyset{At: last.CreatedAt, ID: last.ID.String()})
-	}
-	return page, err
-}
-
-func (f *ActionFilter) where(q *bun.SelectQuery) *bun.SelectQuery {
-	only := func(on bool, clause string, args ...any) {
-		if on {
-			q = q.Where(clause, args...)
-		}
-	}
-	only(!f.Hospital.IsZero(), "a.hospital_id = ?", f.Hospital)
-	only(!f.Department.IsZero(), "a.department_id = ?", f.Department)
-	only(len(f.Statuses) == 1, "a.status = ?", first(f.Statuses))
-	only(len(f.Statuses) > 1, "a.status IN (?)", bun.List(f.Statuses))
-	only(f.Severity != "", "a.severity = ?", f.Severity)
-	only(f.Source != "", "a.source_type = ?", f.Source)
-	only(!f.Assignee.IsZero(), "a.assigned_to = ?", f.Assignee)
-	only(f.Unassigned, "a.assigned_to IS NULL")
-	only(f.Overdue, "a.is_overdue")
-	only(f.Escalated > 0, "a.escalation_level >= ?", f.Escalated)
-	only(f.RefPrefix != "", `a.ref LIKE ? || '%'`, likeLiteral(strings.ToUpper(f.RefPrefix)))
-	only(!f.IncludeRestricted, "NOT a.restricted")
-	return q
-}
-
-// likeLiteral makes a pattern of LIKE that means the string itself.
-func likeLiteral(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
-}
-
-func first[T any](vs []T) T {
-	if len(vs) == 0 {
-		var zero T
-		return zero
-	}
-	return vs[0]
-}
-
-// cursor writes a keyset so that callers do not count on what is in it.
-func cursor(k Keyset) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(k.At.UTC().Format(time.RFC3339Nano) + " " + k.ID))
-}
-
-func readCursor(c string) (Keyset, error) {
-	if c == "" {
-		return Keyset{}, nil
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(c)
-	at, id, _ := strings.Cut(string(raw), " ")
-	when, timeErr := time.Parse(time.RFC3339Nano, at)
-	key, idErr := uuid.Parse(id)
-	if err != nil || timeErr != nil || idErr != nil {
-		return Keyset{}, model.FieldErrors{{Field: "after", Code: "format", Want: "what the page before gave as next"}}
-	}
-	return Keyset{At: when, ID: key.String()}, nil
-}
 
 // ActionByRef returns one action, whole, by its ref in any case or by its id;
 // model.ErrNotFound when there is none. Whether a reader may see a restricted

@@ -141,7 +141,6 @@ func trimmed(q url.Values, without ...string) url.Values {
 // takes the wrong list for an empty one.
 func readFilter(q url.Values, dir *sla.Directory) (store.ActionFilter, error) {
 	f := store.ActionFilter{
-		Severity: model.Severity(q.Get("severity")), Source: model.SourceType(q.Get("source")),
 		Overdue: q.Get("overdue") != "", RefPrefix: strings.TrimSpace(q.Get("ref")), After: q.Get("after"),
 	}
 	var faults model.FieldErrors
@@ -157,11 +156,17 @@ func readFilter(q url.Values, dir *sla.Directory) (store.ActionFilter, error) {
 	default:
 		faults.Add("status", "unknown", "live, all or a status of an action")
 	}
-	if f.Severity != "" && f.Severity.Rank() == 0 {
-		faults.Add("severity", "unknown", "low, medium, high or critical")
+	if v := model.Severity(q.Get("severity")); v != "" {
+		f.Severities = []model.Severity{v}
+		if v.Rank() == 0 {
+			faults.Add("severity", "unknown", "low, medium, high or critical")
+		}
 	}
-	if f.Source != "" && !model.Valid(f.Source, model.SourceTypes()) {
-		faults.Add("source", "unknown", "a source type")
+	if t := model.SourceType(q.Get("source")); t != "" {
+		f.Sources = []model.SourceType{t}
+		if !model.Valid(t, model.SourceTypes()) {
+			faults.Add("source", "unknown", "a source type")
+		}
 	}
 	readPlaces(q, dir, &f, &faults)
 	return f, faults.Err()
@@ -173,7 +178,7 @@ func readPlaces(q url.Values, dir *sla.Directory, f *store.ActionFilter, faults 
 		if h == nil {
 			faults.Add("hospital", "unknown", "the code of a hospital")
 		} else {
-			f.Hospital = h.ID
+			f.Hospitals = []model.HospitalID{h.ID}
 		}
 	}
 	if code := q.Get("department"); code != "" {

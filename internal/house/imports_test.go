@@ -36,6 +36,7 @@ func tools() []string {
 		"internal/demo",
 		"internal/e2e",
 		"internal/house",
+		"internal/listbench",
 		"internal/localenv",
 		"internal/receiver",
 		"internal/sampledata",

@@ -1,0 +1,45 @@
+// Package crowd fills a database with as many actions as a group of hospitals
+// has after years, and names filters of them that are as hard as they get: for
+// the benchmark of the list, and for the test that its indexes are there.
+package crowd
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strings"
+
+	"github.com/uptrace/bun"
+)
+
+//go:embed crowd.sql
+var script string
+
+// Fill adds ten hospitals with 20 departments and 200 people each, and n actions
+// of three years: 92 % have ended, 1 % are critical, 1 % restricted; some
+// departments, people and words have far more than others. The database is
+// migrated and has no actions.
+func Fill(ctx context.Context, db *bun.DB, n int) error {
+	conn, err := db.Conn(ctx) // the script has a temporary table
+	if err != nil {
+		return fmt.Errorf("fill: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	// Filling an index row by row takes several times as long as making it.
+	var indexes []struct{ Name, Definition string }
+	err = conn.NewRaw(`SELECT indexrelid::regclass AS name, pg_get_indexdef(indexrelid) AS definition FROM pg_index
+		WHERE indrelid IN ('actions'::regclass, 'action_words'::regclass) AND NOT indisunique`).Scan(ctx, &indexes)
+	if err != nil {
+		return fmt.Errorf("list the indexes: %w", err)
+	}
+	var drop, create []string
+	for _, i := range indexes {
+		drop, create = append(drop, "DROP INDEX "+i.Name), append(create, i.Definition)
+	}
+	for _, sql := range append(append(drop, strings.Split(script, "--bun:split")...), append(create, "VACUUM ANALYZE")...) {
+		if _, err := conn.NewRaw(sql, n, 20, 200).Exec(ctx); err != nil {
+			return fmt.Errorf("fill: %.60q: %w", sql, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pxactions/px/internal/listbench/crowd"
+	"github.com/pxactions/px/store"
+)
+
+// bench runs the measurements and keeps them.
+type bench struct {
+	cfg      config
+	store    *store.Store
+	progress io.Writer
+	server   int // process that serves the store's one connection
+	plans    crowd.Plans
+	filters  []string // in the order of the table
+	results  []result
+	faults   []string
+}
+
+// result is one filter in one order for one reader.
+type result struct {
+	filter, order, reader string
+	took, cpu             series
+}
+
+// series are the times of several calls.
+type series []time.Duration
+
+func (s series) at(percent int) time.Duration {
+	return slices.Sorted(slices.Values(s))[(len(s)*percent+99)/100-1]
+}
+
+// judged are the times that count: of the clock, or, on a machine that others
+// use, of the processor in the server's process.
+func (b *bench) judged(r result) series {
+	if b.cfg.busy {
+		return r.cpu
+	}
+	return r.took
+}
+
+func (b *bench) run(ctx context.Context) error {
+	//lint:ignore SA1019 the store opens its own database; there is no other way in
+	b.store.DB().AddQueryHook(&b.plans)
+	if err := b.store.DB().NewRaw("SELECT pg_backend_pid()").Scan(ctx, &b.server); err != nil {
+		return fmt.Errorf("ask for the server's process: %w", err)
+	}
+	// All the work is to be seen in that one process.
+	if _, err := b.store.DB().NewRaw("SET max_parallel_workers_per_gather = 0").Exec(ctx); err != nil {
+		return fmt.Errorf("have no parallel workers: %w", err)
+	}
+	lists, err := crowd.Find(ctx, b.store.DB(), b.cfg.actions)
+	if err != nil {
+		return err
+	}
+	for _, f := range lists.Filters {
+		if !strings.Contains(f.Name, b.cfg.only) {
+			continue
+		}
+		b.filters = append(b.filters, f.Name)
+		for _, reader := range lists.Readers {
+			f.Filter.Visible = reader.Filter.Visible
+			for _, order := range store.ActionOrders() {
+				f.Filter.Order = order
+				if err := b.pages(ctx, result{filter: f.Name, order: string(order), reader: reader.Name}, f.Filter); err != nil {
+					return err
+				}
+			}
+			if err := b.count(ctx, result{filter: f.Name, order: "total", reader: reader.Name}, f.Filter); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(b.progress, "%s: p95 %.1f ms at most\n", f.Name, ms(b.judged(b.worst(f.Name, "")).at(95)))
+	}
+	return nil
+}
+
+// pages measures the first page, the second, and one that is far.
+func (b *bench) pages(ctx context.Context, r result, f store.ActionFilter) error {
+	const far, wide = 5, 200
+	cursors := []string{""}
+	for i, limit := range append([]int{0}, slices.Repeat([]int{wide}, far)...) {
+		f.Limit = limit
+		page, err := b.store.Actions(ctx, f)
+		if err != nil {
+			return fmt.Errorf("%s, %s, %s: %w", r.filter, r.order, r.reader, err)
+		}
+		if f.After = page.Next; f.After == "" {
+			break
+		}
+		if i == 0 || i == far {
+			cursors = append(cursors, f.After)
+		}
+	}
+	f.Limit = 0
+	for _, f.After = range cursors {
+		err := b.measure(ctx, &r, func() error { _, err := b.store.Actions(ctx, f); return err })
+		if err != nil {
+			return err
+		}
+	}
+	b.results = append(b.results, r)
+	if p95 := b.judged(r).at(95); p95 > b.cfg.most {
+		b.faults = append(b.faults, fmt.Sprintf("%s, %s, for a reader of %s: p95 %.1f ms", r.filter, r.order, r.reader, ms(p95)))
+	}
+	return nil
+}
+
+// count measures the total, for which nothing is promised but that it is bounded.
+func (b *bench) count(ctx context.Context, r result, f store.ActionFilter) error {
+	err := b.measure(ctx, &r, func() error { _, _, err := b.store.CountActions(ctx, f); return err })
+	b.results = append(b.results, r)
+	return err
+}
+
+// measure calls what it is given, once to warm up, and looks at the plans of
+// that call.
+func (b *bench) measure(ctx context.Context, r *result, call func() error) error {
+	b.plans.Forget()
+	for i := range b.cfg.times + 1 {
+		before, err := cpuOf(b.server)
+		if err != nil {
+			return err
+		}
+		begun := time.Now()
+		if err := call(); err != nil {
+			return fmt.Errorf("%s, %s, %s: %w", r.filter, r.order, r.reader, err)
+		}
+		took := time.Since(begun)
+		after, err := cpuOf(b.server)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			r.took, r.cpu = append(r.took, took), append(r.cpu, after-before)
+			continue
+		}
+		faults, err := b.plans.Faults(ctx, b.store.DB())
+		if err != nil {
+			return err
+		}
+		for _, fault := range faults {
+			b.faults = append(b.faults, fmt.Sprintf("%s, %s, for a reader of %s: %s", r.filter, r.order, r.reader, fault))
+		}
+	}
+	return nil
+}
+
+// cpuOf is how long a process of this machine has had a processor.
+func cpuOf(pid int) (time.Duration, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
+	if err != nil {
+		return 0, fmt.Errorf("processor time of the server: %w", err)
+	}
+	var on time.Duration
+	if _, err := fmt.Sscan(string(raw), &on); err != nil {
+		return 0, fmt.Errorf("processor time of the server: %w", err)
+	}
+	return on, nil
+}
+
+// worst is the slowest of a filter in an order; empty: in any, but for the total.
+func (b *bench) worst(filter, order string) result {
+	var worst result
+	for _, r := range b.results {
+		if r.filter != filter || order != "" && r.order != order || order == "" && r.order == "total" {
+			continue
+		}
+		if worst.took == nil || b.judged(r).at(95) > b.judged(worst).at(95) {
+			worst = r
+		}
+	}
+	return worst
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// report prints, for every filter and order, the times of the reader whose list
+// is slowest.
+func (b *bench) report(ctx context.Context, out io.Writer) error {
+	var version, buffers string
+	if err := b.store.DB().NewRaw("SELECT current_setting('server_version'), current_setting('shared_buffers')").Scan(ctx, &version, &buffers); err != nil {
+		return fmt.Errorf("ask PostgreSQL for its settings: %w", err)
+	}
+	var s strings.Builder
+	fmt.Fprintf(&s, "%d CPUs, %s, PostgreSQL %s, shared_buffers %s; %d actions\n", runtime.NumCPU(), runtime.Version(), version, buffers, b.cfg.actions)
+	what := "until the answer is there"
+	if b.cfg.busy {
+		what = "of the processor in the server"
+	}
+	fmt.Fprintf(&s, "Milliseconds %s, p50 / p95, for the reader whose list is slowest\n\n| filter |", what)
+	columns := []string{}
+	for _, o := range store.ActionOrders() {
+		columns = append(columns, string(o))
+	}
+	columns = append(columns, "total")
+	fmt.Fprintf(&s, " %s |\n|%s\n", strings.Join(columns, " | "), strings.Repeat(" --- |", len(columns)+1))
+	for _, f := range b.filters {
+		fmt.Fprintf(&s, "| %s |", f)
+		for _, c := range columns {
+			r := b.worst(f, c)
+			fmt.Fprintf(&s, " %.0f / %.0f |", ms(b.judged(r).at(50)), ms(b.judged(r).at(95)))
+		}
+		s.WriteString("\n")
+	}
+	_, err := io.WriteString(out, s.String())
+	return err
+}

@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS action_words_words;
