@@ -147,6 +147,7 @@ func pointers() map[string]bool {
 		"deadline_events":    "action_id",
 		"action_logs":        "action_id created_by",
 		"log_texts":          "log_id",
+		"action_words":       "action_id",
 		"action_attachments": "action_id uploaded_by",
 		"messages":           "action_id event_id recipient_id",
 	} {

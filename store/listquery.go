@@ -93,9 +93,10 @@ const (
 	fewWords = 5_000
 	// fewDue is up to how many actions due in a range are looked up, in indexes alone.
 	fewDue = 50_000
-	// cheap is up to which of the planner's costs a look-up needs no comparison:
-	// about a thousand rows.
-	cheap = 3_000
+	// fewAnyway and cheap are up to how many rows, at which of the planner's costs,
+	// a look-up needs no comparison.
+	fewAnyway = 1_000
+	cheap     = 3_000
 )
 
 // few reports whether to look up all that fits and sort it, rather than to walk
@@ -111,7 +112,7 @@ func (l *lister) few(ctx context.Context, tx bun.Tx) (bool, error) {
 		return rows <= fewWords, nil
 	case !(l.DueFrom.IsZero() && l.DueTo.IsZero()) && l.column() != "due_at" && rows <= fewDue: // all made at about one time
 		return true, nil
-	case lookup <= cheap:
+	case rows <= fewAnyway && lookup <= cheap:
 		return true, nil
 	}
 	_, walk, err := estimate(ctx, tx, l.walked(tx))
