@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/pxactions/px/internal/openapi"
 	"github.com/pxactions/px/internal/ops"
 	"github.com/pxactions/px/producer"
 	"github.com/pxactions/px/scheduler"
@@ -188,8 +189,17 @@ func (producerCmd) Run(ctx context.Context, s *Settings) error {
 	}, (*app).producer)
 }
 
+// description is that of the whole HTTP interface, whichever process serves it.
+func description() (*openapi.Doc, error) {
+	return openapi.New(built(), producer.Describe)
+}
+
 func (a *app) producer() (part, error) {
-	p, err := producer.New(producer.Options{Engine: a.engine, Log: a.log, Version: built()})
+	doc, err := description()
+	if err != nil {
+		return nil, err
+	}
+	p, err := producer.New(producer.Options{Engine: a.engine, Log: a.log, Doc: doc})
 	if err != nil {
 		return nil, err
 	}

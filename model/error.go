@@ -90,3 +90,29 @@ func joinMoves(ms []Move) string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// KeyError is an API key that lets nobody in, or not there.
+type KeyError struct {
+	Why   string // KeyMissing, …
+	Scope string // KeyScope: the one that it lacks
+}
+
+// Why an API key is refused.
+const (
+	KeyMissing = "missing"
+	KeyUnknown = "unknown"
+	KeyRevoked = "revoked"
+	KeyExpired = "expired"
+	KeyScope   = "scope" // good, but not for this
+)
+
+func (e *KeyError) Error() string {
+	switch e.Why {
+	case KeyMissing:
+		return "an API key is needed, as Authorization: Bearer or X-API-Key"
+	case KeyScope:
+		return "the API key lacks the scope " + e.Scope
+	default:
+		return "the API key is " + e.Why
+	}
+}

@@ -9,6 +9,8 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+
+	"github.com/pxactions/px/internal/problem"
 )
 
 // body is what one request sends.
@@ -21,11 +23,11 @@ type body struct {
 // readBody reads a request up to the limits, whole: nothing is accepted of a
 // request that is refused.
 func (p *Producer) readBody(w http.ResponseWriter, r *http.Request) (*body, *Problem) {
-	kind, problem := mediaType(r)
-	if problem != nil {
-		return nil, problem
+	kind, refused := mediaType(r)
+	if refused != nil {
+		return nil, refused
 	}
-	tooLarge := newProblem(http.StatusRequestEntityTooLarge, codeTooLarge, "The request is too large", fmt.Sprintf("at most %d bytes; send several", p.MaxBody))
+	tooLarge := problem.New(http.StatusRequestEntityTooLarge, problem.TooLarge, "The request is too large", fmt.Sprintf("at most %d bytes; send several", p.MaxBody))
 	if r.ContentLength > p.MaxBody {
 		w.Header().Set("Connection", "close")
 		return nil, tooLarge
@@ -39,7 +41,7 @@ func (p *Producer) readBody(w http.ResponseWriter, r *http.Request) (*body, *Pro
 		if errors.As(err, &max) {
 			return nil, tooLarge
 		}
-		return nil, newProblem(http.StatusBadRequest, codeBodyTruncated, "The request did not arrive whole", "")
+		return nil, problem.New(http.StatusBadRequest, problem.Truncated, "The request did not arrive whole", "")
 	}
 	raw := bytes.TrimPrefix(buf.Bytes(), []byte("\xef\xbb\xbf"))
 	if kind == ndjson {
@@ -57,13 +59,13 @@ func (p *Producer) readBody(w http.ResponseWriter, r *http.Request) (*body, *Pro
 }
 
 const (
-	jsonType = "application/json"
+	jsonType = problem.JSONType
 	ndjson   = "application/x-ndjson"
 )
 
 // mediaType says how a body is to be read.
 func mediaType(r *http.Request) (string, *Problem) {
-	wrong := newProblem(http.StatusUnsupportedMediaType, codeMediaType, "The request is of a type that is not read here",
+	wrong := problem.New(http.StatusUnsupportedMediaType, problem.MediaType, "The request is of a type that is not read here",
 		"Content-Type: "+jsonType+" or "+ndjson+", in UTF-8 and not compressed")
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
 		return "", wrong
@@ -83,13 +85,13 @@ func mediaType(r *http.Request) (string, *Problem) {
 }
 
 func unreadable(why string, offset int64) *Problem {
-	p := newProblem(http.StatusBadRequest, codeUnreadable, "The request cannot be read", why)
+	p := problem.New(http.StatusBadRequest, problem.Unreadable, "The request cannot be read", why)
 	p.Offset = &offset
 	return p
 }
 
 func (p *Producer) tooMany() *Problem {
-	return newProblem(http.StatusRequestEntityTooLarge, codeTooMany, "The request has too many events", fmt.Sprintf("at most %d; send several", p.MaxItems))
+	return problem.New(http.StatusRequestEntityTooLarge, codeTooMany, "The request has too many events", fmt.Sprintf("at most %d; send several", p.MaxItems))
 }
 
 // splitLines takes NDJSON apart; empty lines are no events. A line that cannot

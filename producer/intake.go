@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pxactions/px/engine"
+	"github.com/pxactions/px/internal/problem"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/store"
 )
@@ -39,14 +40,13 @@ type Batch struct {
 
 // post answers POST /v1/feedback.
 func (p *Producer) post(w http.ResponseWriter, r *http.Request) {
-	key, problem := p.keys.allow(r, store.ScopeFeedbackWrite, p.Engine.AcceptTimeout)
-	if problem != nil {
-		writeProblem(w, problem)
+	key, ok := p.allow(w, r, store.ScopeFeedbackWrite)
+	if !ok {
 		return
 	}
-	b, problem := p.readBody(w, r)
-	if problem != nil {
-		writeProblem(w, problem)
+	b, refused := p.readBody(w, r)
+	if refused != nil {
+		problem.Write(w, refused)
 		return
 	}
 	receipts, err := p.Engine.AcceptRaw(r.Context(), source(key), b.events)
@@ -55,7 +55,7 @@ func (p *Producer) post(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil && !slices.ContainsFunc(receipts, func(rc engine.Receipt) bool { return rc.Status != engine.ReceiptRefused }) {
 		p.logFault(err)
-		writeProblem(w, problemOf(err))
+		problem.Write(w, problemOf(err))
 		return
 	}
 	items := p.items(b, receipts)
@@ -64,10 +64,26 @@ func (p *Producer) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if items[0].Problem != nil {
-		writeProblem(w, items[0].Problem)
+		problem.Write(w, items[0].Problem)
 		return
 	}
-	writeJSON(w, http.StatusAccepted, items[0])
+	problem.JSON(w, http.StatusAccepted, items[0])
+}
+
+// allow returns the key of a request that may do what scope says; else the
+// request is answered.
+func (p *Producer) allow(w http.ResponseWriter, r *http.Request, scope string) (*model.APIKey, bool) {
+	key, err := p.keys.Allow(r.Context(), problem.SecretOf(r), scope, p.Engine.AcceptTimeout)
+	if err != nil {
+		p.logFault(err)
+		problem.Write(w, problemOf(err))
+	}
+	return key, err == nil
+}
+
+// source is what a key lets its sender do.
+func source(k *model.APIKey) engine.Source {
+	return engine.Source{System: k.SourceSystem, Hospitals: k.Hospitals.V, Quarantine: k.OnUnmapped == model.UnmappedQuarantine}
 }
 
 func (p *Producer) gone(err error) bool { return errors.Is(err, context.Canceled) }
@@ -102,7 +118,7 @@ func writeBatch(w http.ResponseWriter, items []Item) {
 			status = it.Code
 		}
 	}
-	writeJSON(w, status, answer)
+	problem.JSON(w, status, answer)
 }
 
 func (p *Producer) items(b *body, receipts []engine.Receipt) []Item {
@@ -155,9 +171,8 @@ type Feedback struct {
 // get answers GET /v1/feedback/{id} and GET /v1/feedback?event_id=. What a key
 // may not see is not there.
 func (p *Producer) get(w http.ResponseWriter, r *http.Request) {
-	key, problem := p.keys.allow(r, store.ScopeFeedbackRead, p.Engine.AcceptTimeout)
-	if problem != nil {
-		writeProblem(w, problem)
+	key, ok := p.allow(w, r, store.ScopeFeedbackRead)
+	if !ok {
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), p.Engine.AcceptTimeout)
@@ -172,10 +187,10 @@ func (p *Producer) get(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		p.logFault(err)
-		writeProblem(w, problemOf(err))
+		problem.Write(w, problemOf(err))
 		return
 	}
-	writeJSON(w, http.StatusOK, answer(row))
+	problem.JSON(w, http.StatusOK, answer(row))
 }
 
 func (p *Producer) find(r *http.Request, key *model.APIKey) (*model.Feedback, error) {

@@ -7,6 +7,7 @@ package producer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -14,20 +15,22 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/pxactions/px/engine"
+	"github.com/pxactions/px/internal/openapi"
+	"github.com/pxactions/px/internal/problem"
 )
 
 // The defaults of Options.
 const (
 	DefaultMaxBody  = 10 << 20
 	DefaultMaxItems = 10_000
-	DefaultKeyTTL   = 3 * time.Second
+	DefaultKeyTTL   = engine.DefaultKeyTTL
 )
 
 // Options is what the intake is made of. Only Engine is needed.
 type Options struct {
 	Engine   *engine.Engine
 	Log      zerolog.Logger
-	Version  string        // of the program, told in the API's description
+	Doc      *openapi.Doc  // the description it serves; nil: of the intake alone
 	MaxBody  int64         // bytes of one request; 0: 10 MiB
 	MaxItems int           // events of one request; 0: 10,000
 	KeyTTL   time.Duration // how long a key is remembered, so at most how long a revoked one still works; 0: 3 s
@@ -36,7 +39,7 @@ type Options struct {
 // Producer is the HTTP intake, an http.Handler. It is safe for concurrent use.
 type Producer struct {
 	Options
-	keys *keyring
+	keys *engine.Keyring
 	http http.Handler
 }
 
@@ -57,10 +60,15 @@ func New(o Options) (*Producer, error) {
 	if o.KeyTTL == 0 {
 		o.KeyTTL = DefaultKeyTTL
 	}
-	p := &Producer{Options: o, keys: newKeyring(o.Engine.Store, o.KeyTTL, o.Log)}
-	mux, err := p.routes()
-	p.http = mux
-	return p, err
+	p := &Producer{Options: o, keys: engine.NewKeyring(o.Engine.Store, o.KeyTTL, o.Log)}
+	if p.Doc == nil {
+		var err error
+		if p.Doc, err = openapi.New("", Describe); err != nil {
+			return nil, fmt.Errorf("producer: describe the intake: %w", err)
+		}
+	}
+	p.http = p.routes()
+	return p, nil
 }
 
 // ServeHTTP implements http.Handler.
@@ -71,7 +79,7 @@ func (p *Producer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			// The value may quote the request: the stack says where.
 			p.Log.Error().Str("route", r.Pattern).Bytes("stack", debug.Stack()).Msg("intake panicked")
 			if rec.status == 0 {
-				writeProblem(rec, newProblem(http.StatusInternalServerError, codeInternal, "Something went wrong here", ""))
+				problem.Write(rec, problem.New(http.StatusInternalServerError, problem.Internal, "Something went wrong here", ""))
 			}
 		}
 	}()

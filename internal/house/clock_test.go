@@ -21,9 +21,9 @@ func machineTime() map[string]string {
 		"config.go":          "hands the machine's clock to the channels, for signatures and Date headers",
 		"policycmd.go":       "people and places of a file, and the year to come, without a database",
 		"procs.go":           "hands the machine's clock to the ops endpoints",
+		"engine/keys.go":     "how long a key is remembered",
 		"internal/demo/":     "measures how long the demo has run",
 		"producer/client/":   "retries and backoff of a sender",
-		"producer/key.go":    "how long a key is remembered",
 		"scheduler/sweep.go": "how long a sweep took",
 		"web/stream.go":      "how long a reader of changes may take to read one",
 	}
