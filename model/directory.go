@@ -96,7 +96,7 @@ type APIKey struct {
 	Hash         []byte             // SHA-256 of the whole key
 	SourceSystem string             // feedback of this key comes from here
 	Hospitals    JSON[[]HospitalID] `bun:"type:jsonb"` // empty: all
-	Scopes       JSON[[]string]     `bun:"type:jsonb"` // feedback:write, feedback:read
+	Scopes       JSON[[]string]     `bun:"type:jsonb"` // what it may be used for: store.Scopes
 	OnUnmapped   OnUnmapped         //
 	ExpiresAt    *time.Time         // machine time; nil: never
 	RevokedAt    *time.Time         //

@@ -121,10 +121,16 @@ func constraintMeaning(name string) (error, bool) {
 		return field("hook.name", "duplicate", "a name that no other hook has")
 	case "hospitals_code_key", "users_code_key", "surveys_code_key", "departments_hospital_code_key":
 		return field("code", "duplicate", "a code that no other row has")
+	case "idempotency_keys_pkey": // for another action: those of one action wait for each other
+		return ErrReused, true
 	case "deadline_events_once", "messages_once", "action_logs_seq_key", "feedback_event_key", "actions_feedback_id_key":
 		return fmt.Errorf("%w: %s", model.ErrConflict, name), true
 	}
 	return nil, false
 }
+
+// Busy reports whether an error is a lock that was not had in time, so that it is
+// worth trying again at once.
+func Busy(err error) bool { return errors.Is(err, errLocked) }
 
 func isNotFound(err error) bool { return errors.Is(err, model.ErrNotFound) }

@@ -16,12 +16,21 @@ import (
 
 // The scopes of API keys.
 const (
-	ScopeFeedbackWrite = "feedback:write"
-	ScopeFeedbackRead  = "feedback:read"
+	ScopeFeedbackWrite  = "feedback:write"
+	ScopeFeedbackRead   = "feedback:read"
+	ScopeActionsRead    = "actions:read"
+	ScopeActionsWrite   = "actions:write"
+	ScopeEventsRead     = "events:read"
+	ScopeDirectoryWrite = "directory:write"
+	ScopeOnBehalfOf     = "on-behalf-of" // to name the person who acts
 )
 
 // Scopes lists every scope.
-func Scopes() []string { return []string{ScopeFeedbackWrite, ScopeFeedbackRead} }
+func Scopes() []string {
+	return []string{
+		ScopeFeedbackWrite, ScopeFeedbackRead, ScopeActionsRead, ScopeActionsWrite, ScopeEventsRead, ScopeDirectoryWrite, ScopeOnBehalfOf,
+	}
+}
 
 const (
 	keyMark   = "px_"
@@ -145,25 +154,8 @@ func (s *Store) ListKeys(ctx context.Context) ([]model.APIKey, error) {
 func (s *Store) RevokeKey(ctx context.Context, idOrPrefix string) (*model.APIKey, error) {
 	var k model.APIKey
 	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx, st txState) error {
-		var ks []model.APIKey
-		q := tx.NewSelect().Model(&ks).For("UPDATE")
-		if id, err := model.ParseID[model.APIKey](idOrPrefix); err == nil {
-			q = q.Where("id = ?", id)
-		} else {
-			q = q.Where("prefix = ?", idOrPrefix)
-		}
-		if err := q.Scan(ctx); err != nil {
+		if err := lockKey(ctx, tx, idOrPrefix, &k); err != nil {
 			return err
-		}
-		switch len(ks) {
-		case 0:
-			return model.ErrNotFound
-		case 1:
-			k = ks[0]
-		default:
-			var fe model.FieldErrors
-			fe.Add("key", "ambiguous", "the key's id: several keys begin so")
-			return fe
 		}
 		if k.RevokedAt != nil {
 			return nil
@@ -177,6 +169,67 @@ func (s *Store) RevokeKey(ctx context.Context, idOrPrefix string) (*model.APIKey
 		return nil, fmt.Errorf("revoke API key: %w", err)
 	}
 	return &k, nil
+}
+
+// lockKey loads the one key whose id or prefix is given, for a change.
+func lockKey(ctx context.Context, tx bun.Tx, idOrPrefix string, k *model.APIKey) error {
+	var ks []model.APIKey
+	q := tx.NewSelect().Model(&ks).For("UPDATE")
+	if id, err := model.ParseID[model.APIKey](idOrPrefix); err == nil {
+		q = q.Where("id = ?", id)
+	} else {
+		q = q.Where("prefix = ?", idOrPrefix)
+	}
+	if err := q.Scan(ctx); err != nil {
+		return err
+	}
+	switch len(ks) {
+	case 0:
+		return model.ErrNotFound
+	case 1:
+		*k = ks[0]
+		return nil
+	default:
+		return model.FieldErrors{{Field: "key", Code: "ambiguous", Want: "the key's id: several keys begin so"}}
+	}
+}
+
+// RotateKey makes a successor of the key whose id or prefix is given: with the
+// same name, source system, scopes and hospitals, and where the old one was to
+// expire the same span of life. The old one works for overlap (machine time) yet.
+// The successor's secret is kept nowhere. Errors: model.ErrNotFound, and
+// model.FieldErrors for a prefix of several or a key that works no more.
+func (s *Store) RotateKey(ctx context.Context, idOrPrefix string, overlap time.Duration) (old, successor model.APIKey, secret string, err error) {
+	secret = newSecret()
+	err = s.inTx(ctx, func(ctx context.Context, tx bun.Tx, st txState) error {
+		if err := lockKey(ctx, tx, idOrPrefix, &old); err != nil {
+			return err
+		}
+		now := st.Now.Machine
+		if old.RevokedAt != nil || old.ExpiresAt != nil && !old.ExpiresAt.After(now) {
+			return model.FieldErrors{{Field: "key", Code: "inactive", Want: "a key that is neither revoked nor expired"}}
+		}
+		successor = old
+		successor.ID, successor.Prefix, successor.Hash = model.NewID[model.APIKey](), secret[:keyPrefix], HashKey(secret)
+		successor.CreatedAt, successor.LastUsedAt = second(st.Now.Domain), nil
+		ends := now.Add(overlap)
+		if old.ExpiresAt != nil {
+			until := now.Add(old.ExpiresAt.Sub(st.Now.Clock.Real(old.CreatedAt)))
+			successor.ExpiresAt = &until
+		}
+		if old.ExpiresAt == nil || ends.Before(*old.ExpiresAt) {
+			old.ExpiresAt = &ends
+		}
+		if _, err := tx.NewInsert().Model(&successor).Exec(ctx); err != nil {
+			return err
+		}
+		_, err := tx.NewUpdate().Model(&old).Column("expires_at").WherePK().Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return old, successor, "", fmt.Errorf("rotate API key: %w", err)
+	}
+	return old, successor, secret, nil
 }
 
 // TouchKey notes that a key is in use, at most once in every span of time,

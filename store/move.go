@@ -17,15 +17,17 @@ type Move struct {
 	ActionID model.ActionID
 	Version  int64 // the version the person saw; 0: any
 	Request  sla.MoveRequest
+	Once     Once // what to remember it by; zero: a repeat is a move of its own
 }
 
 // Moved is what became of one move: the row after it, or why it was refused.
 // Err is a *model.TransitionError, model.FieldErrors, model.ErrForbidden,
-// model.ErrNotFound or model.ErrConflict (the version).
+// model.ErrNotFound, model.ErrConflict (the version) or ErrReused.
 type Moved struct {
-	Action model.Action
-	Taken  []Taken // what was due, which the move settled
-	Err    error
+	Action   model.Action
+	Taken    []Taken // what was due, which the move settled
+	Replayed bool    // the move was made before, by Once, and was not made again
+	Err      error
 }
 
 // Move makes each move in its own right: what is due is settled first, then
@@ -73,9 +75,22 @@ func (s *Store) move(ctx context.Context, moves []Move, round []int, results []M
 			if err := s.matchPlace(ctx, tx, st, &m, c); err != nil {
 				return err
 			}
+			if c != nil {
+				before, ok, err := replayed(ctx, tx, &m, &c.Action)
+				if err != nil {
+					return err
+				}
+				if ok {
+					results[n] = before
+					continue
+				}
+			}
 			results[n] = moveOne(m, c, w)
 		}
 		if err := w.write(ctx, tx); err != nil {
+			return err
+		}
+		if err := remember(ctx, tx, moves, round, results); err != nil {
 			return err
 		}
 		effects = w.effects()
