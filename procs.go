@@ -191,7 +191,7 @@ func (producerCmd) Run(ctx context.Context, s *Settings) error {
 
 // description is that of the whole HTTP interface, whichever process serves it.
 func description() (*openapi.Doc, error) {
-	return openapi.New(built(), producer.Describe)
+	return openapi.New(built(), producer.Describe, web.Describe)
 }
 
 func (a *app) producer() (part, error) {
@@ -320,7 +320,11 @@ func (webCmd) Run(ctx context.Context, s *Settings) error {
 }
 
 func (a *app) web() (part, error) {
-	h, err := web.New(web.Options{Store: a.store, Redis: a.redis, Log: a.log})
+	doc, err := description()
+	if err != nil {
+		return nil, err
+	}
+	h, err := web.New(web.Options{Store: a.store, Redis: a.redis, Engine: a.engine, Doc: doc, Log: a.log})
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -70,7 +69,7 @@ func (k *Keyring) Allow(ctx context.Context, secret, scope string, wait time.Dur
 		return nil, &model.KeyError{Why: model.KeyRevoked}
 	case key.ExpiresAt != nil && !now.Before(*key.ExpiresAt):
 		return nil, &model.KeyError{Why: model.KeyExpired}
-	case !slices.Contains(key.Scopes.V, scope):
+	case !key.Allows(scope):
 		return nil, &model.KeyError{Why: model.KeyScope, Scope: scope}
 	}
 	return key, nil

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"unicode/utf8"
 
@@ -10,28 +11,59 @@ import (
 	"github.com/pxactions/px/store"
 )
 
+// moveTries is how often a move is tried that another one got in the way of.
+const moveTries = 5
+
 // Move makes a person's move on an action: what is due is settled first, then
 // the move, then the new plan is armed. version is the version the person saw;
 // 0 means any. Errors: *model.TransitionError, model.FieldErrors,
 // model.ErrForbidden, model.ErrNotFound, model.ErrConflict,
 // model.ErrUnavailable.
 func (e *Engine) Move(ctx context.Context, id model.ActionID, version int64, req sla.MoveRequest) (*model.Action, error) {
-	if err := storable(req); err != nil {
+	moved, err := e.MoveOnce(ctx, store.Move{ActionID: id, Version: version, Request: req})
+	if err != nil {
 		return nil, err
 	}
-	results, effects, err := e.Store.Move(ctx, []store.Move{{ActionID: id, Version: version, Request: req}})
+	return &moved.Action, nil
+}
+
+// MoveOnce is Move, and remembers the request where m.Once says so: a repeat is
+// answered with the action as it is then. A move for any version that another one
+// got in the way of is tried again. Errors: as Move, and store.ErrReused.
+func (e *Engine) MoveOnce(ctx context.Context, m store.Move) (store.Moved, error) {
+	if err := storable(m.Request); err != nil {
+		return store.Moved{}, err
+	}
+	var moved store.Moved
+	var err error
+	for range moveTries {
+		moved, err = e.moveOnce(ctx, m)
+		if again := errors.Is(err, model.ErrConflict) || store.Contended(err); m.Version != 0 || !again || ctx.Err() != nil {
+			break
+		}
+	}
+	move := string(m.Request.Move)
+	switch {
+	case err != nil:
+		e.Metrics.Moves.WithLabelValues(move, "refused").Inc()
+	case moved.Replayed:
+		e.Metrics.Moves.WithLabelValues(move, "replayed").Inc()
+	default:
+		e.countTaken(moved.Taken)
+		e.Metrics.Moves.WithLabelValues(move, "made").Inc()
+		e.Log.Info().Stringer("action", m.ActionID).Str("move", move).Str("status", string(moved.Action.Status)).
+			Str("request_id", m.Request.Origin.Request).Msg("action moved")
+	}
+	return moved, err
+}
+
+func (e *Engine) moveOnce(ctx context.Context, m store.Move) (store.Moved, error) {
+	results, effects, err := e.Store.Move(ctx, []store.Move{m})
 	e.hand(ctx, effects)
 	if err == nil {
 		err = results[0].Err
 	}
-	if err != nil {
-		e.Metrics.Moves.WithLabelValues(string(req.Move), "refused").Inc()
-		return nil, err
-	}
-	e.countTaken(results[0].Taken)
-	e.Metrics.Moves.WithLabelValues(string(req.Move), "made").Inc()
-	e.Log.Info().Stringer("action", id).Str("move", string(req.Move)).Str("status", string(results[0].Action.Status)).Msg("action moved")
-	return &results[0].Action, nil
+	return results[0], err
 }
 
 // Unmerge takes a feedback out of the action that it had joined and makes it an

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -104,6 +105,9 @@ type APIKey struct {
 	CreatedBy    *UserID            `bun:"type:uuid"`
 	CreatedAt    time.Time          //
 }
+
+// Allows reports whether the key has a scope.
+func (k *APIKey) Allows(scope string) bool { return slices.Contains(k.Scopes.V, scope) }
 
 // OnUnmapped says what happens to feedback that can't be read or mapped.
 type OnUnmapped string

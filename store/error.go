@@ -129,8 +129,8 @@ func constraintMeaning(name string) (error, bool) {
 	return nil, false
 }
 
-// Busy reports whether an error is a lock that was not had in time, so that it is
+// Contended reports whether an error is a lock that was not had in time, so that it is
 // worth trying again at once.
-func Busy(err error) bool { return errors.Is(err, errLocked) }
+func Contended(err error) bool { return errors.Is(err, errLocked) }
 
 func isNotFound(err error) bool { return errors.Is(err, model.ErrNotFound) }

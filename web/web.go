@@ -9,10 +9,13 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
+	"github.com/pxactions/px/engine"
+	"github.com/pxactions/px/internal/openapi"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/store"
 )
@@ -22,7 +25,10 @@ type Options struct {
 	Store   *store.Store
 	Redis   redis.UniversalClient // for asynq's dashboard; nil: it says that there is none. The caller closes it.
 	Log     zerolog.Logger
-	AnyHost bool // answer under every host name: for a server behind a login; else only under loopback names
+	Engine  *engine.Engine // for the action API; nil: the pages alone
+	Doc     *openapi.Doc   // the description that it serves; nil: of the action API alone
+	KeyTTL  time.Duration  // how long an API key is remembered (machine time); 0: engine.DefaultKeyTTL
+	AnyHost bool           // answer under every host name: for a server behind a login; else only under loopback names
 }
 
 //go:embed templates/*.html
@@ -56,14 +62,38 @@ func New(o Options) (http.Handler, error) {
 	mux.HandleFunc("GET /actions", s.list)
 	mux.HandleFunc("GET /actions/{ref}", s.action)
 	mux.HandleFunc("GET /actions/{ref}/why", s.why)
-	mux.HandleFunc("GET /v1/actions/{id}/explain", s.explain)
 	mux.Handle("GET /static/", static())
 	mux.Handle(dashboardRoot, s.dashboard)
 	mux.Handle(dashboardRoot+"/", s.dashboard)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, http.StatusNotFound, "There is no such page.")
 	})
-	return s.guard(mux), nil
+	if o.Engine == nil {
+		return s.guard(mux), nil
+	}
+	return s.withAPI(mux)
+}
+
+// withAPI serves the action API and its description beside the pages. The API has
+// keys, so that no page of somebody else's can use it: the pages' guard is not
+// for it.
+func (s *server) withAPI(pages *http.ServeMux) (http.Handler, error) {
+	o := s.o
+	if o.Doc == nil {
+		var err error
+		if o.Doc, err = openapi.New("", Describe); err != nil {
+			return nil, fmt.Errorf("web: describe the action API: %w", err)
+		}
+	}
+	api, err := newAPI(o)
+	if err != nil {
+		return nil, err
+	}
+	o.Doc.Mount(pages)
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", api)
+	mux.Handle("/", s.guard(pages))
+	return mux, nil
 }
 
 // pagePolicy lets a page load our style sheet and images and nothing else.

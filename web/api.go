@@ -1,0 +1,169 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"github.com/pxactions/px/engine"
+	"github.com/pxactions/px/internal/openapi"
+	"github.com/pxactions/px/internal/problem"
+	"github.com/pxactions/px/model"
+)
+
+// api answers the action API: keys instead of pages' sessions, JSON instead of
+// pages.
+type api struct {
+	engine *engine.Engine
+	keys   *engine.Keyring
+	log    zerolog.Logger
+	http   http.Handler
+}
+
+// call is one request by an actor who may use the endpoint.
+type call struct {
+	engine.Actor
+	w        http.ResponseWriter
+	r        *http.Request
+	endpoint openapi.Endpoint
+	request  string // its id
+}
+
+// handler answers a call, or says why not.
+type handler func(c *call) error
+
+// newAPI serves the table of endpoints: each row has its handler, and each
+// handler its row.
+func newAPI(o Options) (*api, error) {
+	a := &api{engine: o.Engine, keys: engine.NewKeyring(o.Engine.Store, o.KeyTTL, o.Log), log: o.Log}
+	handlers := a.handlers()
+	mux := http.NewServeMux()
+	for _, e := range Endpoints() {
+		h := handlers[e.ID]
+		if h == nil {
+			return nil, fmt.Errorf("web: endpoint %s has no handler", e.ID)
+		}
+		delete(handlers, e.ID)
+		mux.HandleFunc(e.Pattern(), func(w http.ResponseWriter, r *http.Request) { a.answer(w, r, e, h) })
+	}
+	for id := range handlers {
+		return nil, fmt.Errorf("web: handler %s is in no row of the table of endpoints", id)
+	}
+	mux.HandleFunc("/", o.Doc.Unknown(processName))
+	a.http = mux
+	return a, nil
+}
+
+func (a *api) handlers() map[string]handler {
+	hs := map[string]handler{
+		opList: a.list, opMake: a.create, opGet: a.get, opTimeline: a.timeline, opPlan: a.plan, opExplain: a.explain, opMoveReport: a.moveReport,
+	}
+	for _, m := range moves() {
+		hs[moveOp(m)] = func(c *call) error { return a.move(c, m) }
+	}
+	return hs
+}
+
+// requestHeader carries a request's id, both ways.
+const requestHeader = "X-Request-Id"
+
+// ServeHTTP implements http.Handler.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id := r.Header.Get(requestHeader)
+	if !validRequestID(id) {
+		id = model.NewID[call]().Hex()
+	}
+	w.Header().Set(requestHeader, id)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	defer func() {
+		if v := recover(); v != nil {
+			if v == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+				panic(v)
+			}
+			// The value may quote the request: the stack says where.
+			a.log.Error().Str("request_id", id).Str("route", r.Pattern).Bytes("stack", debug.Stack()).Msg("action API panicked")
+			problem.Write(w, problem.New(http.StatusInternalServerError, problem.Internal, "Something went wrong here", ""))
+		}
+	}()
+	a.http.ServeHTTP(w, r)
+}
+
+// validRequestID: what may stand in logs and headers as it is.
+func validRequestID(id string) bool {
+	const chars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+	return len(id) >= 1 && len(id) <= 64 && strings.Trim(id, chars) == ""
+}
+
+// answer lets in who may use the endpoint, and answers them.
+func (a *api) answer(w http.ResponseWriter, r *http.Request, e openapi.Endpoint, h handler) {
+	c := &call{w: w, r: r, endpoint: e, request: w.Header().Get(requestHeader)}
+	key, err := a.keys.Allow(r.Context(), problem.SecretOf(r), e.Scope, a.engine.AcceptTimeout)
+	if err == nil {
+		c.Actor, err = a.engine.Actor(r.Context(), key, strings.TrimSpace(r.Header.Get("On-Behalf-Of")))
+	}
+	if err == nil {
+		err = h(c)
+	}
+	if err != nil {
+		a.refuse(c, err)
+	}
+}
+
+// refuse answers with the problem of an error. Only what is ours to repair is
+// logged as an error.
+func (a *api) refuse(c *call, err error) {
+	if c.r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		return // nobody is there to be answered
+	}
+	p := c.problem(err)
+	switch {
+	case p.Status == http.StatusServiceUnavailable:
+		a.log.Warn().Err(err).Str("request_id", c.request).Msg("request not answered: the database is away")
+	case p.Status >= http.StatusInternalServerError:
+		a.log.Error().Err(err).Str("request_id", c.request).Str("route", c.r.Pattern).Msg("request failed")
+	default:
+		a.log.Debug().Str("request_id", c.request).Str("route", c.r.Pattern).Int("status", p.Status).Str("code", p.Code).Msg("request refused")
+	}
+	problem.Write(c.w, p)
+}
+
+// action is the one that the path names, by id or ref. One that the actor may
+// not see is not there. What the endpoint needs besides seeing it is asked here,
+// but for moves: those are asked in their own transaction.
+func (c *call) action(a *api) (*model.Action, error) {
+	row, err := a.engine.Store.ActionByRef(c.r.Context(), c.r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	if !c.Access.May(model.RightView, row) {
+		return nil, fmt.Errorf("not for this actor: %w", model.ErrNotFound)
+	}
+	right := c.endpoint.Right
+	if !model.Valid(model.Move(right), model.Moves()) && !c.Access.May(right, row) {
+		return nil, c.lacks(right)
+	}
+	return row, nil
+}
+
+// lacks is the refusal of who has not a right.
+func (c *call) lacks(right model.Right) error {
+	who := "an API key without a person"
+	if c.User != nil {
+		who = c.User.Code
+	}
+	return fmt.Errorf("%w: %s lacks the right to %s here, which takes one of %s", model.ErrForbidden, who, right, words(model.Holders(right)))
+}
+
+func words[T ~string](vs []T) string {
+	out := make([]string, len(vs))
+	for i, v := range vs {
+		out[i] = string(v)
+	}
+	return strings.Join(out, ", ")
+}
