@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -157,6 +158,7 @@ func (c feedbackReplayCmd) Run(ctx context.Context, s *Settings) (err error) {
 type keyCmd struct {
 	Create keyCreateCmd `cmd:"" help:"Make a key; it is shown once."`
 	List   keyListCmd   `cmd:"" help:"List keys."`
+	Rotate keyRotateCmd `cmd:"" help:"Make a successor of a key, which is shown once; the old one works for a while yet."`
 	Revoke keyRevokeCmd `cmd:"" help:"Revoke a key."`
 }
 
@@ -164,7 +166,7 @@ type keyCreateCmd struct {
 	Source     string        `required:"" placeholder:"SYSTEM" help:"The source system that sends with it."`
 	Name       string        `placeholder:"NAME" help:"What it is for; by default the source system."`
 	Hospital   []string      `placeholder:"CODE" help:"Only these hospitals; by default all."`
-	Scope      []string      `placeholder:"SCOPE" default:"feedback:write,feedback:read" help:"feedback:write, feedback:read."`
+	Scope      []string      `placeholder:"SCOPE" default:"feedback:write,feedback:read" help:"What it may be used for: feedback:write, feedback:read, actions:read, actions:write, events:read, directory:write, on-behalf-of (to name the person who acts)."`
 	OnUnmapped string        `enum:"reject,quarantine" default:"reject" help:"What becomes of feedback that cannot be read or mapped: reject or quarantine."`
 	Expires    time.Duration `placeholder:"TIME" help:"When it expires, from now, such as 8760h; by default never."`
 }
@@ -224,9 +226,30 @@ func (keyListCmd) Run(ctx context.Context, s *Settings) error {
 		}
 		rows := make([][]any, len(keys))
 		for i, k := range keys {
-			rows[i] = []any{k.Prefix, k.Name, k.SourceSystem, k.OnUnmapped, stampOr(k.ExpiresAt, "never"), stampOr(k.LastUsedAt, "never"), stampOr(k.RevokedAt, "-")}
+			rows[i] = []any{k.Prefix, k.Name, k.SourceSystem, strings.Join(k.Scopes.V, ","), k.OnUnmapped, stampOr(k.ExpiresAt, "never"), stampOr(k.LastUsedAt, "never"), stampOr(k.RevokedAt, "-")}
 		}
-		return table("KEY\tNAME\tSOURCE\tON UNMAPPED\tEXPIRES\tLAST USED\tREVOKED", rows)
+		return table("KEY\tNAME\tSOURCE\tSCOPES\tON UNMAPPED\tEXPIRES\tLAST USED\tREVOKED", rows)
+	})
+}
+
+type keyRotateCmd struct {
+	Key     string        `arg:"" help:"Its id, or its first characters as px key list shows them."`
+	Overlap time.Duration `default:"24h" help:"How long the old one works yet."`
+}
+
+// Run rotates.
+func (c keyRotateCmd) Run(ctx context.Context, s *Settings) error {
+	if c.Overlap < 0 {
+		return usagef("--overlap: not below 0")
+	}
+	return withStore(ctx, s, func(st *store.Store) error {
+		old, _, secret, err := st.RotateKey(ctx, c.Key, c.Overlap)
+		if err != nil {
+			return fmt.Errorf("key %s: %w", c.Key, err)
+		}
+		fmt.Fprintf(os.Stderr, "%s… of %s works until %s; its successor:\n", old.Prefix, old.SourceSystem, stamp(*old.ExpiresAt))
+		fmt.Println(secret)
+		return nil
 	})
 }
 

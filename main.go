@@ -36,12 +36,12 @@ type commands struct {
 	Policy    policyCmd    `cmd:"" help:"Apply or export the policy: triggers, routing, SLA configs."`
 	Directory directoryCmd `cmd:"" help:"Apply people and places."`
 	SLA       slaCmd       `cmd:"" name:"sla" help:"Try the SLA clock on worked cases."`
-	Key       keyCmd       `cmd:"" help:"Make, list and revoke API keys of source systems."`
+	Key       keyCmd       `cmd:"" help:"Make, list, rotate and revoke API keys of source systems."`
 
 	Producer  producerCmd  `cmd:"" help:"Take feedback in over HTTP."`
 	Worker    workerCmd    `cmd:"" help:"Decide feedback, fire deadlines, deliver messages."`
 	Scheduler schedulerCmd `cmd:"" help:"Sweep for what was lost or is late, and tick the housekeeping."`
-	Web       webCmd       `cmd:"" help:"Serve the pages and the asynq dashboard."`
+	Web       webCmd       `cmd:"" help:"Serve the action API, the pages and the asynq dashboard."`
 	Dev       devCmd       `cmd:"" help:"Run all processes in one, on private servers unless URLs are given."`
 	Demo      demoCmd      `cmd:"" help:"Play five days of sample feedback with a fast clock."`
 

@@ -14,6 +14,7 @@ import (
 	"github.com/pxactions/px/internal/ops"
 	"github.com/pxactions/px/producer"
 	"github.com/pxactions/px/scheduler"
+	"github.com/pxactions/px/store"
 	"github.com/pxactions/px/tasks"
 	"github.com/pxactions/px/web"
 	"github.com/pxactions/px/worker"
@@ -276,7 +277,8 @@ func (a *app) hygiene(ctx context.Context) error {
 	if r.Total() > 0 {
 		a.log.Warn().Int("dangling", r.Dangling).Int("archived", r.Archived).Int("leases", r.Leases).Msg("queue cleaned")
 	}
-	return err
+	_, forgotten := a.store.ForgetRequests(ctx, store.RequestsKept)
+	return errors.Join(err, forgotten)
 }
 
 // refreshFeeds asks the holiday feeds. A bad one is no failure of the task: it is

@@ -15,6 +15,10 @@ import (
 // ErrReused is an idempotency key that another request has used.
 var ErrReused = errors.New("the idempotency key was used for another request")
 
+// RequestsKept is how long (machine time) a request that was granted is
+// remembered.
+const RequestsKept = 7 * 24 * time.Hour
+
 // Once makes a move that is asked for again be made once: within Scope the
 // same Key stands for the same request, whose Hash says what it asks for. The
 // zero Once remembers nothing.

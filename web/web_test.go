@@ -41,7 +41,7 @@ func newSiteOf(t *testing.T, policy []byte) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.rdb.Close() })
-	s.h, err = web.New(web.Options{Store: s.Store, Redis: s.rdb, Log: zerolog.New(zerolog.NewTestWriter(t))})
+	s.h, err = web.New(web.Options{Store: s.Store, Redis: s.rdb, Engine: s.Engine, Log: zerolog.New(zerolog.NewTestWriter(t))})
 	if err != nil {
 		t.Fatal(err)
 	}
