@@ -402,13 +402,21 @@ func TestListsAreFiltered(t *testing.T) {
 		"due_from=" + due:                  low.Ref,
 		"due_to=" + due:                    high.Ref,
 		"ref=" + strings.ToLower(high.Ref): high.Ref,
+		"text=waited+hou":                  both,
+		"text=%22for+waited%22":            "",
+		"sort=created":                     low.Ref + " " + high.Ref,
+		"sort=severity":                    both,
+		"sort=-due":                        low.Ref + " " + high.Ref,
 		"limit=1":                          high.Ref,
 	} {
 		assert.Equal(t, want, refs(query), query)
 	}
+	counted := into[web.ActionList](t, s.do(t, http.MethodGet, "/v1/actions?limit=1&total=true", "", as("ruh-reem")...))
+	assert.Equal(t, &web.Total{Count: 2}, counted.Total)
+	assert.Zero(t, into[web.ActionList](t, s.do(t, http.MethodGet, "/v1/actions?total=true", "", as("ruh-norah")...)).Total.Count, "only what they may see")
 	first := into[web.ActionList](t, s.do(t, http.MethodGet, "/v1/actions?limit=1", ""))
 	assert.Equal(t, low.Ref, refs("limit=1&after="+first.Next))
-	for _, bad := range []string{"colour=red", "status=nothing", "hospital=XXX", "department=RUH/XXX", "assignee=ghost", "limit=0", "limit=201", "overdue=1", "due_from=today", "after=x", "escalated=-1", "%zz"} {
+	for _, bad := range []string{"colour=red", "status=nothing", "hospital=XXX", "department=RUH/XXX", "assignee=ghost", "limit=0", "limit=201", "overdue=1", "due_from=today", "after=x", "sort=colour", "text=-", "total=yes", "escalated=-1", "%zz"} {
 		assert.Equal(t, 422, s.do(t, http.MethodGet, "/v1/actions?"+bad, "").status, bad)
 	}
 }

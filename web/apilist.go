@@ -3,7 +3,6 @@ package web
 import (
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/pxactions/px/internal/problem"
 	"github.com/pxactions/px/model"
@@ -15,6 +14,13 @@ import (
 type ActionList struct {
 	Actions []Action `json:"actions" nullable:"false"`
 	Next    string   `json:"next,omitempty" doc:"Where the next page begins: after=; absent: this is the last."`
+	Total   *Total   `json:"total,omitempty" doc:"Where it was asked for."`
+}
+
+// Total is how many actions fit, whatever the page.
+type Total struct {
+	Count int  `json:"count"`
+	More  bool `json:"more" doc:"There are more than that: it is not counted further."`
 }
 
 // maxPage is how many actions a page may have.
@@ -35,13 +41,16 @@ type listQuery struct {
 	DueFrom    string   `query:"due_from" format:"date-time" doc:"Due then or later."`
 	DueTo      string   `query:"due_to" format:"date-time" doc:"Due before then."`
 	Ref        string   `query:"ref" doc:"How the ref begins."`
+	Text       string   `query:"text" maxLength:"200" doc:"Words of ref, title and description: all of them, in any order; the last may be the beginning of one; quoted words as they stand; or between alternatives; -word for what is not to occur."`
+	Sort       string   `query:"sort" enum:"-created,created,due,-due,-updated,severity" doc:"- is descending; severity: the gravest first, of each the one due soonest. Absent: -created."`
 	Limit      int      `query:"limit" minimum:"1" maximum:"200" doc:"At most this many; absent: 50."`
-	After      string   `query:"after" doc:"What the page before gave as next."`
+	After      string   `query:"after" doc:"What the page before, in the same order, gave as next."`
+	Total      bool     `query:"total" doc:"Also count what fits."`
 }
 
 // list answers with a page of what the actor may see.
 func (a *api) list(c *call) error {
-	f, err := c.filter()
+	f, total, err := c.filter()
 	if err != nil {
 		return err
 	}
@@ -54,41 +63,37 @@ func (a *api) list(c *call) error {
 	for i := range page.Actions {
 		out.Actions = append(out.Actions, actionOf(&page.Actions[i], page.Dir))
 	}
+	if total {
+		out.Total = &Total{}
+		if out.Total.Count, out.Total.More, err = a.engine.Store.CountActions(c.r.Context(), f); err != nil {
+			return err
+		}
+	}
 	problem.JSON(c.w, http.StatusOK, out)
 	return nil
 }
 
-func (c *call) filter() (store.ActionFilter, error) {
+// filter reads what is asked for, and whether it is to be counted.
+func (c *call) filter() (f store.ActionFilter, total bool, err error) {
 	q := newQuery(c, namesOf[listQuery]()...)
-	f := store.ActionFilter{
+	f = store.ActionFilter{
 		Statuses: oneOf(q, "status", model.Statuses()), Severities: oneOf(q, "severity", model.Severities()), Sources: oneOf(q, "source", model.SourceTypes()),
 		Assignee: q.user("assignee"), Unassigned: q.flag("unassigned"), Overdue: q.flag("overdue"), Escalated: q.number("escalated", 0, 100),
 		DueFrom: q.instant("due_from"), DueTo: q.instant("due_to"), RefPrefix: q.text("ref"),
-		Limit: q.number("limit", 1, maxPage), After: q.text("after"),
+		Text: q.text("text"), Order: store.ActionOrder(q.text("sort")), Limit: q.number("limit", 1, maxPage), After: q.text("after"),
 	}
 	if cs := oneOf(q, "category", model.Categories()); len(cs) > 0 {
 		f.Category = cs[0]
 	}
-	hospital, dep := q.hospital("hospital"), q.text("department")
+	if f.Order != "" && !model.Valid(f.Order, store.ActionOrders()) {
+		q.faults.Add("sort", "enum", "one of "+words(store.ActionOrders()))
+	}
+	hospital := q.hospital("hospital")
 	if !hospital.IsZero() {
 		f.Hospitals = []model.HospitalID{hospital}
 	}
-	if dep == "" {
-		return f, q.faults.Err()
-	}
-	if place, code, ok := strings.Cut(dep, "/"); ok {
-		dep = code
-		if h, found := c.Dir.ResolveHospital("", place); found {
-			hospital = h.ID
-		}
-	}
-	d, ok := c.Dir.ResolveDepartment("", hospital, dep)
-	if !ok {
-		q.faults.Add("department", "unknown", "hospital code / department code, such as RUH/ED")
-		return f, q.faults.Err()
-	}
-	f.Department = d.ID
-	return f, q.faults.Err()
+	f.Department = q.department("department", hospital)
+	return f, q.flag("total"), q.faults.Err()
 }
 
 // see leaves of a list what an actor may see.

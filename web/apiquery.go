@@ -100,6 +100,26 @@ func (q *queryReader) hospital(name string) model.HospitalID {
 	return h.ID
 }
 
+// department reads a code in a hospital, or hospital code / department code.
+func (q *queryReader) department(name string, hospital model.HospitalID) model.DepartmentID {
+	code := q.text(name)
+	if code == "" {
+		return model.DepartmentID{}
+	}
+	if place, dep, ok := strings.Cut(code, "/"); ok {
+		code = dep
+		if h, found := q.c.Dir.ResolveHospital("", place); found {
+			hospital = h.ID
+		}
+	}
+	d, ok := q.c.Dir.ResolveDepartment("", hospital, code)
+	if !ok {
+		q.faults.Add(name, "unknown", "hospital code / department code, such as RUH/ED")
+		return model.DepartmentID{}
+	}
+	return d.ID
+}
+
 func (q *queryReader) user(name string) model.UserID {
 	if code := q.text(name); code != "" {
 		return q.c.person(name, code, &q.faults)
