@@ -27,8 +27,9 @@ race: ## Run all tests under the race detector (needs a C compiler)
 	.ci/run race
 
 .PHONY: docs
-docs: ## Write the parts of README.md and docs/policy.md that follow from the code
+docs: ## Write the parts of README.md, docs/policy.md and docs/access.md that follow from the code
 	go run ./internal/cmd/policydoc
+	go run ./internal/cmd/accessdoc
 	go test -run Readme . -update
 
 .PHONY: fmt

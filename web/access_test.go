@@ -1,0 +1,259 @@
+package web_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/web"
+)
+
+// clone is an action that is made by SQL, like another but for these.
+type clone struct {
+	status    model.Status
+	held      bool
+	owner     string
+	submitter string // empty: the owner
+	source    model.SourceType
+}
+
+// clones makes actions like the given one, fast, and returns their ids.
+func (s *service) clones(t *testing.T, like model.Action, specs []clone) []string {
+	t.Helper()
+	var rows []string
+	for i, c := range specs {
+		owner, submitter := s.User(c.owner).ID, s.User(c.owner).ID
+		if c.submitter != "" {
+			submitter = s.User(c.submitter).ID
+		}
+		at := like.ReceivedAt.UTC().Format("2006-01-02T15:04:05Z")
+		set := fmt.Sprintf(`"ref":"RUH-26-%07d","status":"%s","assigned_to":"%s","source_type":"%s","severity":"medium","requires_approval":false`,
+			8_000_000+i, c.status, owner, c.source)
+		switch {
+		case c.held:
+			set += `,"held_at":"` + at + `","paused_at":"` + at + `","resume_at":"2026-03-03T08:00:00Z","hold_no":1,"next_kind":"resume","next_stage":1,"next_at":"2026-03-03T08:00:00Z"`
+		case c.status == model.StatusPendingApproval:
+			set += fmt.Sprintf(`,"submitted_by":"%s","submitted_at":"%s","paused_at":"%s","submission_no":1,"approval_due_at":"2026-03-03T08:00:00Z",
+				"next_kind":"approval_overdue","next_stage":1,"next_at":"2026-03-03T08:00:00Z"`, submitter, at, at)
+		case c.status != model.StatusOpen && c.status != model.StatusInProgress:
+			set += `,"next_kind":null,"next_stage":null,"next_at":null,"closed_at":"` + at + `"`
+		}
+		rows = append(rows, "('{"+set+"}'::jsonb)")
+	}
+	ids := make([]string, 0, len(specs))
+	err := s.Store.DB().NewRaw(`INSERT INTO actions SELECT (jsonb_populate_record(a, v.set || jsonb_build_object('id', gen_random_uuid(), 'feedback_id', NULL))).*
+		FROM actions a, (VALUES `+strings.Join(rows, ",")+`) AS v (set) WHERE a.id = ? ORDER BY v.set->>'ref' RETURNING ref`, like.ID).Scan(t.Context(), &ids)
+	require.NoError(t, err)
+	return ids
+}
+
+// part is somebody who has a role, and where they stand to an action of RUH's
+// emergency department.
+type part struct {
+	role   model.Role
+	person string // empty: the key itself
+	place  string // of the action: own, department, hospital; empty: out of reach
+}
+
+// parts has each role in reach and out of it; the owner is ruh-huda.
+func parts() []part {
+	return []part{
+		{model.RolePXAdmin, "ruh-amal", "hospital"}, {model.RolePXAdmin, "ber-hoffmann", ""},
+		{model.RolePXCoordinator, "ruh-reem", "hospital"}, {model.RolePXCoordinator, "ber-winter", ""},
+		{model.RoleManager, "ruh-salmaz", "department"}, {model.RoleManager, "ruh-norah", ""},
+		{model.RoleExecutive, "ruh-ceo", "hospital"}, {model.RoleExecutive, "ber-ceo", ""},
+		{model.RoleAuditor, "grp-audit", "hospital"}, {model.RoleAuditor, "ber-cno", ""},
+		{model.RoleStaff, "ruh-huda", "own"}, {model.RoleStaff, "ruh-bilal", ""},
+		{model.RoleService, "", "hospital"}, {model.RoleService, "", ""},
+	}
+}
+
+// crowd is a service whose ber-cno is an auditor, and a key for BER alone.
+func newCrowd(t *testing.T) (s *service, foreign string) {
+	t.Helper()
+	s = newService(t)
+	s.Exec(`UPDATE users SET roles = '["Auditor"]' WHERE code = 'ber-cno'`)
+	s.Exec("UPDATE directory_version SET version = version + 1")
+	return s, s.newKey(t, func(k *model.APIKey) { k.Hospitals = model.Of([]model.HospitalID{s.Hospital("BER").ID}) })
+}
+
+// headers are those of a request by somebody.
+func (p part) headers(foreign string) []string {
+	if p.role == model.RoleService && p.place == "" {
+		return []string{"Authorization", "Bearer " + foreign}
+	}
+	return as(p.person)
+}
+
+// documented is docs/access.md as it is read: how far each role's rights reach,
+// and which endpoint asks for which.
+type documented struct {
+	reach     map[model.Right]map[model.Role]string
+	endpoints map[string]model.Right // px web's
+}
+
+func readAccess(t *testing.T) documented {
+	t.Helper()
+	text, err := os.ReadFile("../docs/access.md")
+	require.NoError(t, err)
+	d := documented{reach: map[model.Right]map[model.Role]string{}, endpoints: map[string]model.Right{}}
+	var roles []string
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		for i := range cells {
+			cells[i] = strings.Trim(strings.TrimSpace(cells[i]), "`")
+		}
+		switch {
+		case len(cells) < 4 || strings.HasPrefix(cells[0], "---"):
+		case cells[0] == "right":
+			roles = cells[1:]
+		case cells[1] == "px web":
+			d.endpoints[cells[0]] = model.Right(cells[3])
+		case len(cells) == len(roles)+1:
+			d.reach[model.Right(cells[0])] = map[model.Role]string{}
+			for i, role := range roles {
+				d.reach[model.Right(cells[0])][model.Role(role)] = cells[i+1]
+			}
+		}
+	}
+	return d
+}
+
+// has reports whether a role's right reaches somebody's place, by the document:
+// people have at least what Staff has.
+func (d documented) has(right model.Right, p part) bool {
+	width := map[string]int{"own": 1, "department": 2, "hospital": 3}
+	need := width[p.place]
+	if need == 0 {
+		return false
+	}
+	return width[d.reach[right][p.role]] >= need || p.role != model.RoleService && width[d.reach[right][model.RoleStaff]] >= need
+}
+
+// requestOf is a sound request to an endpoint, and the status that the action
+// has to have for it.
+func requestOf(t *testing.T, endpoint string) (body string, from clone) {
+	t.Helper()
+	_, path, _ := strings.Cut(endpoint, " ")
+	from = clone{status: model.StatusOpen, owner: "ruh-huda", submitter: "ruh-huda", source: model.SourceManual}
+	move := model.Move(path[strings.LastIndexByte(path, '/')+1:])
+	switch {
+	case endpoint == "POST /v1/actions":
+		return `{"title":"x","hospital":"RUH"}`, from
+	case strings.HasPrefix(endpoint, "GET "):
+		return "", from
+	case !model.Valid(move, model.Moves()):
+		t.Fatalf("this test has no request to %s", endpoint)
+	}
+	from.status, from.held = statusFor(move)
+	return moveContent(move), from
+}
+
+// statusFor is a status from which a move is possible.
+func statusFor(m model.Move) (model.Status, bool) {
+	switch m {
+	case model.MoveSubmit, model.MoveClose:
+		return model.StatusInProgress, false
+	case model.MoveApprove, model.MoveReject:
+		return model.StatusPendingApproval, false
+	case model.MoveReopen:
+		return model.StatusClosed, false
+	case model.MoveResume:
+		return model.StatusOpen, true
+	default:
+		return model.StatusOpen, false
+	}
+}
+
+// moveContent is a body that a move is asked for with.
+func moveContent(m model.Move) string {
+	switch m {
+	case model.MoveStart, model.MoveApprove, model.MoveResume:
+		return `{}`
+	case model.MoveSubmit, model.MoveClose:
+		return `{"action_plan":"x","outcome":"x","root_cause":"x","complainant_informed":{"why_not":"unknown"}}`
+	case model.MoveAssign:
+		return `{"assignee":"ruh-bilal"}`
+	case model.MoveNote:
+		return `{"text":"x"}`
+	case model.MoveSeverity:
+		return `{"severity":"low"}`
+	case model.MoveDepartment:
+		return `{"department":"OPD"}`
+	case model.MoveDue:
+		return `{"due_at":"2026-03-20T08:00:00Z","reason":"x"}`
+	default:
+		return `{"reason":"x"}`
+	}
+}
+
+// TestEveryEndpointTimesEveryRole asks each endpoint as each role, in reach of the
+// action and out of it, and compares with what docs/access.md says.
+func TestEveryEndpointTimesEveryRole(t *testing.T) {
+	t.Parallel()
+	s, foreign := newCrowd(t)
+	doc := readAccess(t)
+	require.Len(t, doc.endpoints, len(web.Endpoints()))
+	require.Len(t, doc.reach, len(model.Rights()))
+	like := s.decide(t, s.Complaint(model.SeverityMedium))
+	type ask struct {
+		endpoint string
+		part
+		body string
+	}
+	var asks []ask
+	var specs []clone
+	for endpoint := range doc.endpoints {
+		for _, p := range parts() {
+			body, from := requestOf(t, endpoint)
+			asks, specs = append(asks, ask{endpoint, p, body}), append(specs, from)
+		}
+	}
+	refs := s.clones(t, like, specs)
+	each(len(asks), func(i int) {
+		a := asks[i]
+		method, path, _ := strings.Cut(a.endpoint, " ")
+		right := doc.endpoints[a.endpoint]
+		want := http.StatusForbidden
+		switch {
+		case doc.has(right, a.part) || path == "/v1/actions" && method == http.MethodGet:
+			want = http.StatusOK
+		case strings.Contains(path, "{id}") && !doc.has(model.RightView, a.part):
+			want = http.StatusNotFound
+		}
+		query := map[string]string{"/v1/reports/moves": "?from=2026-03-01T00:00:00Z&hospital=RUH", "/v1/actions": "?ref=" + refs[i]}[path]
+		if method == http.MethodPost {
+			query = ""
+		}
+		r, err := s.try(t, method, strings.Replace(path, "{id}", refs[i], 1)+query, a.body, a.headers(foreign)...)
+		assert.NoError(t, err)
+		got := r.status
+		if got < 300 || got == http.StatusConflict { // allowed, whatever came of it
+			got = http.StatusOK
+		}
+		assert.Equal(t, want, got, "%s by %s %q (%s): %d %s", a.endpoint, a.role, a.person, a.place, r.status, r.body)
+		if path == "/v1/actions" && method == http.MethodGet {
+			assert.Equal(t, doc.has(right, a.part), strings.Contains(r.body, refs[i]), "the list for %s %q", a.role, a.person)
+		}
+	})
+}
+
+// each calls fn for each of n, eight at a time.
+func each(n int, fn func(i int)) {
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for i := w; i < n; i += 8 {
+				fn(i)
+			}
+		})
+	}
+	wg.Wait()
+}
