@@ -32,7 +32,8 @@ const (
 type AttachRequest struct {
 	ActionID    model.ActionID
 	Version     int64         // the version the person saw; 0: any
-	Actor       *model.UserID // nil: an operator without a name
+	Actor       *model.UserID // nil: an API key that names nobody, or an operator without a name
+	Origin      model.Origin  // where it came from, for the log
 	Filename    string        // as the sender calls it
 	Description string        // words; may be empty
 	Evidence    bool          // it counts where evidence is asked for
@@ -65,7 +66,7 @@ func (e *Engine) attach(ctx context.Context, req AttachRequest, r io.Reader) (*m
 		ID: id, StorageKey: fileKey(req.ActionID, id), Description: req.Description, IsEvidence: req.Evidence,
 	}
 	row.File = row.StorageKey
-	move := sla.MoveRequest{Move: model.MoveAttach, Actor: req.Actor, File: &row}
+	move := sla.MoveRequest{Move: model.MoveAttach, Actor: req.Actor, Origin: req.Origin, File: &row}
 	if err := e.Store.TryMove(ctx, store.Move{ActionID: req.ActionID, Version: req.Version, Request: move}); err != nil {
 		return nil, err
 	}

@@ -62,6 +62,7 @@ func newAPI(o Options) (*api, error) {
 func (a *api) handlers() map[string]handler {
 	hs := map[string]handler{
 		opList: a.list, opMake: a.create, opGet: a.get, opTimeline: a.timeline, opPlan: a.plan, opExplain: a.explain, opMoveReport: a.moveReport,
+		opAttach: a.attach, opFiles: a.files, opFile: a.file,
 	}
 	for _, m := range moves() {
 		hs[moveOp(m)] = func(c *call) error { return a.move(c, m) }

@@ -48,6 +48,7 @@ func Describe(api huma.API) {
 	}
 	d.reading()
 	d.making()
+	d.filing()
 	for _, m := range moves() {
 		d.move(m)
 	}

@@ -21,6 +21,9 @@ const (
 	opPlan       = "get-plan"
 	opExplain    = "explain-action"
 	opMoveReport = "report-moves"
+	opAttach     = "attach-file"
+	opFiles      = "list-files"
+	opFile       = "get-file"
 )
 
 func moveOp(m model.Move) string { return string(m) + "-action" }
@@ -45,7 +48,12 @@ func Endpoints() []openapi.Endpoint {
 	for _, m := range moves() {
 		es = append(es, write(moveOp(m), "/v1/actions/{id}/"+string(m), model.RightTo(m)))
 	}
-	return append(es, read(opMoveReport, "/v1/reports/moves", model.RightReport))
+	return append(es,
+		write(opAttach, "/v1/actions/{id}/attachments", model.RightAttach),
+		read(opFiles, "/v1/actions/{id}/attachments", model.RightView),
+		read(opFile, "/v1/actions/{id}/attachments/{attachment}", model.RightView),
+		read(opMoveReport, "/v1/reports/moves", model.RightReport),
+	)
 }
 
 // moves are those that are made by a POST of a JSON body.

@@ -24,6 +24,7 @@ func machineTime() map[string]string {
 		"engine/keys.go":     "how long a key is remembered",
 		"internal/demo/":     "measures how long the demo has run",
 		"producer/client/":   "retries and backoff of a sender",
+		"web/apifiles.go":    "how long an upload or a download may take",
 		"scheduler/sweep.go": "how long a sweep took",
 		"web/stream.go":      "how long a reader of changes may take to read one",
 	}
