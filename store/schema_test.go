@@ -16,8 +16,9 @@ import (
 func models() []any {
 	return []any{
 		(*model.Action)(nil), (*model.ActionAttachment)(nil), (*model.ActionLog)(nil), (*model.APIKey)(nil), (*model.CalendarFeed)(nil), (*model.Clock)(nil),
-		(*model.DeadlineEvent)(nil), (*model.Department)(nil), (*model.Feedback)(nil), (*model.Hook)(nil), (*model.Hospital)(nil), (*model.LogText)(nil),
-		(*model.Message)(nil), (*model.PolicyRevision)(nil), (*model.RoutingRule)(nil), (*model.SLAConfig)(nil), (*model.Survey)(nil),
+		(*model.Credential)(nil), (*model.DeadlineEvent)(nil), (*model.Department)(nil), (*model.Feedback)(nil), (*model.Hook)(nil), (*model.Hospital)(nil),
+		(*model.LogText)(nil), (*model.Message)(nil), (*model.PolicyRevision)(nil), (*model.RoutingRule)(nil), (*model.SLAConfig)(nil), (*model.Session)(nil),
+		(*model.Survey)(nil),
 		(*model.User)(nil),
 	}
 }
