@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"reflect"
@@ -29,7 +30,9 @@ type Settings struct {
 	RedisPool    setting[int] `env:"PX_REDIS_POOL" default:"64" help:"Connections to Redis, at most."`
 
 	ProducerAddr string `env:"PX_PRODUCER_ADDR" default:"127.0.0.1:8080" help:"Where px producer takes feedback in."`
-	WebAddr      string `env:"PX_WEB_ADDR" default:"127.0.0.1:8081" help:"Where px web serves pages and the asynq dashboard. They have no login yet, so only a loopback address is taken."`
+	WebAddr      string `env:"PX_WEB_ADDR" default:"127.0.0.1:8081" help:"Where px web serves pages and the asynq dashboard, over plain HTTP: outside loopback, behind a proxy that ends TLS."`
+	WebLogin     string `env:"PX_WEB_LOGIN" default:"auto" help:"auto: the pages ask for a login unless PX_WEB_ADDR is a loopback address; always: there, too."`
+	WebProxies   string `env:"PX_WEB_PROXIES" placeholder:"LIST" help:"Proxies before px web, with commas: CIDRs, addresses. They are believed about whom a request comes from (X-Forwarded-For)."`
 	OpsAddr      string `env:"PX_OPS_ADDR" default:"127.0.0.1:9090" help:"Where the process serves /healthz, /readyz and /metrics; port 0 takes a free one, empty serves none. Of several processes on one machine, the first has the default and the others take free ports."`
 	LinkBase     string `env:"PX_LINK_BASE" default:"http://127.0.0.1:8081" help:"URL of the pages, for the links in messages."`
 
@@ -116,8 +119,11 @@ func (s *Settings) check(environ []string) error {
 			add(name, "must be host:port, such as 127.0.0.1:8080")
 		}
 	}
-	if host, _, err := net.SplitHostPort(s.WebAddr); err == nil && !loopback(host) {
-		add("PX_WEB_ADDR", "must be a loopback address such as 127.0.0.1:8081: the pages have no login")
+	if !slices.Contains([]string{"auto", "always"}, s.WebLogin) {
+		add("PX_WEB_LOGIN", "must be auto or always")
+	}
+	if _, err := s.webProxies(); err != nil {
+		add("PX_WEB_PROXIES", "%v", err)
 	}
 	if u, err := url.Parse(s.DatabaseURL); s.DatabaseURL != "" && (err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql") {
 		add("PX_DATABASE_URL", "must be a PostgreSQL URL such as postgres://user@host/db")
@@ -176,6 +182,29 @@ func (s *Settings) checkNumbers(add func(name, want string, args ...any)) {
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// webLogin reports whether the pages ask for a login.
+func (s *Settings) webLogin() bool {
+	host, _, err := net.SplitHostPort(s.WebAddr)
+	return s.WebLogin == "always" || err != nil || !loopback(host)
+}
+
+// webProxies reads PX_WEB_PROXIES.
+func (s *Settings) webProxies() ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, e := range entries(s.WebProxies) {
+		e = strings.TrimSpace(e)
+		p, err := netip.ParsePrefix(e)
+		if addr, addrErr := netip.ParseAddr(e); addrErr == nil {
+			p, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil {
+			return nil, errors.New("each entry must be a CIDR or an address, such as 10.0.0.0/8 or 10.1.2.3")
+		}
+		all = append(all, p)
+	}
+	return all, nil
 }
 
 // unknownVariables are the PX_* variables that name no setting: most likely

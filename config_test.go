@@ -38,7 +38,7 @@ func TestDefaultsAreValid(t *testing.T) {
 
 func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	t.Parallel()
-	s := settingsFrom(t, "--concurrency-intake=abc", "--drain-timeout=30", "--log-level=loud", "--web-addr=0.0.0.0:80",
+	s := settingsFrom(t, "--concurrency-intake=abc", "--drain-timeout=30", "--log-level=loud", "--web-addr=0.0.0.0", "--web-login=never", "--web-proxies=10.0.0.0/8,proxy",
 		"--database-url=mysql://x", "--subject-key=short", "--create-batch=0", "--smtp-host=mail", "--smtp-from=nobody", "--feed-allow=http://x",
 		"--files-url=s3://key:secret@bucket", "--files-limit=0")
 	err := s.check([]string{"PX_LOG_LEVEL=loud", "PX_TYPO=1", "HOME=/root"})
@@ -47,7 +47,7 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	}
 	for _, name := range []string{
 		"PX_CONCURRENCY_INTAKE: must be a whole number", "PX_DRAIN_TIMEOUT: must be a time with its unit", "PX_LOG_LEVEL: must be",
-		"PX_WEB_ADDR: must be a loopback", "PX_DATABASE_URL: must be", "PX_SUBJECT_KEY: must have 16", "PX_TYPO: no such setting",
+		"PX_WEB_ADDR: must be host:port", "PX_WEB_LOGIN: must be auto or always", "PX_WEB_PROXIES: each entry must be", "PX_DATABASE_URL: must be", "PX_SUBJECT_KEY: must have 16", "PX_TYPO: no such setting",
 		"PX_CREATE_BATCH: must be greater", "PX_SMTP_* and PX_WEBHOOK_*: email.from",
 		"PX_FEED_ALLOW: feed.allow: each entry must be", "PX_FILES_URL: must hold no credentials", "PX_FILES_LIMIT: must be greater",
 	} {
@@ -57,6 +57,33 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "HOME") || strings.Contains(err.Error(), "mysql://x") || strings.Contains(err.Error(), "secret@") {
 		t.Errorf("tells too much:\n%v", err)
+	}
+}
+
+func TestOutsideLoopbackALoginIsAlwaysNeeded(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		addr, login string
+		want        bool
+	}{
+		{"127.0.0.1:8081", "auto", false},
+		{"localhost:8081", "auto", false},
+		{"[::1]:8081", "auto", false},
+		{"127.0.0.1:8081", "always", true},
+		{"0.0.0.0:8081", "auto", true},
+		{":8081", "auto", true},
+		{"[::]:8081", "auto", true},
+		{"10.1.2.3:8081", "auto", true},
+		{"px.hospital.example:8081", "auto", true},
+	} {
+		s := settingsFrom(t, "--web-addr="+tt.addr, "--web-login="+tt.login)
+		if err := s.check(nil); err != nil || s.webLogin() != tt.want {
+			t.Errorf("%s %s: login %t, %v", tt.addr, tt.login, s.webLogin(), err)
+		}
+	}
+	s := settingsFrom(t, "--web-proxies=10.0.0.0/8, 192.0.2.7,2001:db8::/32")
+	if ps, err := s.webProxies(); err != nil || len(ps) != 3 || ps[1].Bits() != 32 {
+		t.Errorf("proxies = %v, %v", ps, err)
 	}
 }
 

@@ -37,6 +37,7 @@ type commands struct {
 	Directory directoryCmd `cmd:"" help:"Apply people and places."`
 	SLA       slaCmd       `cmd:"" name:"sla" help:"Try the SLA clock on worked cases."`
 	Key       keyCmd       `cmd:"" help:"Make, list, rotate and revoke API keys of source systems."`
+	User      userCmd      `cmd:"" help:"Set a person's password for the pages, and end their sessions."`
 
 	Producer  producerCmd  `cmd:"" help:"Take feedback in over HTTP."`
 	Worker    workerCmd    `cmd:"" help:"Decide feedback, fire deadlines, deliver messages."`

@@ -277,8 +277,12 @@ func (a *app) hygiene(ctx context.Context) error {
 	if r.Total() > 0 {
 		a.log.Warn().Int("dangling", r.Dangling).Int("archived", r.Archived).Int("leases", r.Leases).Msg("queue cleaned")
 	}
-	_, forgotten := a.store.ForgetRequests(ctx, store.RequestsKept)
-	return errors.Join(err, forgotten)
+	dropped, sessions := a.store.DropSessions(ctx)
+	if dropped > 0 {
+		a.log.Info().Int("sessions", dropped).Msg("old sessions dropped")
+	}
+	_, requests := a.store.ForgetRequests(ctx, store.RequestsKept)
+	return errors.Join(err, sessions, requests)
 }
 
 // refreshFeeds asks the holiday feeds. A bad one is no failure of the task: it is
@@ -326,7 +330,12 @@ func (a *app) web() (part, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := web.New(web.Options{Store: a.store, Redis: a.redis, Engine: a.engine, Doc: doc, Log: a.log})
+	proxies, err := a.settings.webProxies()
+	if err != nil {
+		return nil, usagef("PX_WEB_PROXIES: %w", err)
+	}
+	login := a.settings.webLogin()
+	h, err := web.New(web.Options{Store: a.store, Redis: a.redis, Engine: a.engine, Doc: doc, Log: a.log, Login: login, Proxies: proxies})
 	if err != nil {
 		return nil, err
 	}
@@ -335,7 +344,10 @@ func (a *app) web() (part, error) {
 		return nil, err
 	}
 	return func(ctx context.Context) error {
-		a.log.Info().Str("url", "http://"+l.Addr().String()+"/actions").Msg("pages open")
+		a.log.Info().Str("url", "http://"+l.Addr().String()+"/actions").Bool("login", login).Msg("pages open")
+		if login {
+			a.log.Info().Str("proxies", a.settings.WebProxies).Msg("pages need a login, and a proxy that ends TLS before them: this is plain HTTP, where browsers keep no session")
+		}
 		return ops.Serve(ctx, l, h, a.log)
 	}, nil
 }

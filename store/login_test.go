@@ -185,7 +185,9 @@ func TestASessionMovesWithItsUse(t *testing.T) {
 		if err != nil || len(ss) != 1 {
 			t.Fatalf("sessions = %v, %v", ss, err)
 		}
-		near := func(got time.Time, want time.Duration) bool { return got.Sub(now.Machine.Add(want)).Abs() < 5*time.Second }
+		near := func(got time.Time, want time.Duration) bool {
+			return got.Sub(now.Machine.Add(want)).Abs() < 5*time.Second
+		}
 		if !near(ss[0].ExpiresAt, tt.wantEnd) || !near(ss[0].LastSeenAt, tt.wantSeen) {
 			t.Errorf("%s: ends in %v, seen %v ago", tt.name, ss[0].ExpiresAt.Sub(now.Machine), now.Machine.Sub(ss[0].LastSeenAt))
 		}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -77,37 +78,63 @@ type feedbackLine struct {
 }
 
 func (s *server) action(w http.ResponseWriter, r *http.Request) {
-	a, err := s.o.Store.ActionByRef(r.Context(), r.PathValue("ref"))
-	if err == nil && a.Restricted {
-		// Whether it exists is part of what is restricted.
-		err = fmt.Errorf("restricted: %w", model.ErrNotFound)
-	}
+	a, err := s.seen(r, r.PathValue("ref"))
 	if err != nil {
 		s.failWith(w, r, err)
 		return
 	}
 	story, err := s.o.Store.Story(r.Context(), a.ID, store.StoryOptions{Words: true})
-	if err == nil && story.Action.Restricted {
-		err = fmt.Errorf("restricted: %w", model.ErrNotFound)
+	if err == nil && !s.sees(r, &story.Action) {
+		err = errUnseen
+	}
+	if err == nil {
+		story.Linked, err = s.seenLinks(r, story.Linked)
 	}
 	if err != nil {
 		s.failWith(w, r, err)
 		return
 	}
-	view := s.actionPage(&story)
+	view := s.actionPage(r, &story)
 	view.refreshing(w, r)
 	s.render(w, r, http.StatusOK, "action.html", view)
 }
 
-func (s *server) actionPage(y *store.Story) actionPage {
+// errUnseen is for an action that is not for the reader. Whether it exists is part
+// of that.
+var errUnseen = fmt.Errorf("out of sight: %w", model.ErrNotFound)
+
+// seen is the action of a ref or id, if it is for the reader.
+func (s *server) seen(r *http.Request, ref string) (*model.Action, error) {
+	a, err := s.o.Store.ActionByRef(r.Context(), ref)
+	if err == nil && !s.sees(r, a) {
+		return nil, errUnseen
+	}
+	return a, err
+}
+
+// seenLinks are the links that lead to what is for the reader.
+func (s *server) seenLinks(r *http.Request, links []store.Link) ([]store.Link, error) {
+	var kept []store.Link
+	for _, l := range links {
+		_, err := s.seen(r, l.ID.String())
+		if err == nil {
+			kept = append(kept, l)
+		} else if !errors.Is(err, model.ErrNotFound) {
+			return nil, err
+		}
+	}
+	return kept, nil
+}
+
+func (s *server) actionPage(req *http.Request, y *store.Story) actionPage {
 	a, r := &y.Action, newReader(y.Now, y.Dir)
 	p := actionPage{
-		frame: newFrame(a.Ref, y.Now), row: r.row(a), Description: a.Description, Facts: r.facts(a),
+		frame: s.newFrame(req, a.Ref, y.Now), row: r.row(a), Description: a.Description, Facts: r.facts(a),
 		Shadow: a.Shadow, HoldReason: a.HoldReason, Linked: y.Linked,
 	}
 	for i, e := range y.Upcoming {
 		u := upcoming{Name: eventName(e.Kind, e.Stage), At: r.moment(e.At, a.HospitalID)}
-		if i == 0 && s.o.Redis != nil && a.ArmedGen == a.Gen {
+		if i == 0 && s.o.Redis != nil && a.ArmedGen == a.Gen && p.Queues {
 			u.Job = jobAddress(tasks.Arm{ActionID: a.ID, Gen: a.Gen, Kind: e.Kind, Stage: e.Stage})
 		}
 		p.Upcoming = append(p.Upcoming, u)

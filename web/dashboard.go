@@ -19,6 +19,7 @@ import (
 	"github.com/hibiken/asynqmon"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/tasks"
 )
 
@@ -32,27 +33,57 @@ const (
 // dashboard serves asynqmon, which knows neither of our headers nor of a Redis
 // that is away.
 type dashboard struct {
-	s      *server
-	redis  redis.UniversalClient
+	s       *server
+	redis   redis.UniversalClient
+	toRead  console
+	toWrite console // for operators; without login there are none
+}
+
+// console is one asynqmon.
+type console struct {
 	mon    http.Handler
-	index  []byte // asynqmon's only page
+	index  []byte // its only page
 	policy string
 }
 
-// newDashboard prepares asynq's dashboard, read-only.
+// newDashboard prepares asynq's dashboard.
 func (s *server) newDashboard() (http.Handler, error) {
 	if s.o.Redis == nil {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			s.fail(w, r, http.StatusNotFound, "There is no dashboard, as this process runs without Redis.")
 		}), nil
 	}
-	d := &dashboard{s: s, redis: s.o.Redis}
-	d.mon = asynqmon.New(asynqmon.Options{RootPath: dashboardRoot, RedisConnOpt: borrowed{s.o.Redis}, ReadOnly: true})
+	toRead, err := newConsole(s.o.Redis, true)
+	if err != nil {
+		return nil, err
+	}
+	toWrite, err := newConsole(s.o.Redis, false)
+	return &dashboard{s: s, redis: s.o.Redis, toRead: toRead, toWrite: toWrite}, err
+}
+
+func newConsole(client redis.UniversalClient, readOnly bool) (c console, err error) {
+	c.mon = asynqmon.New(asynqmon.Options{RootPath: dashboardRoot, RedisConnOpt: borrowed{client}, ReadOnly: readOnly})
 	var page recorded
-	d.mon.ServeHTTP(&page, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: dashboardRoot}, Header: http.Header{}})
-	var err error
-	d.index, d.policy, err = harden(page.Bytes())
-	return d, err
+	c.mon.ServeHTTP(&page, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: dashboardRoot}, Header: http.Header{}})
+	c.index, c.policy, err = harden(page.Bytes())
+	return c, err
+}
+
+// queues shows the dashboard to who may look at it, and lets who may do more.
+// What they do is logged.
+func (s *server) queues(w http.ResponseWriter, r *http.Request) {
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	switch {
+	case !s.may(r, model.RightQueues):
+		s.fail(w, r, http.StatusForbidden, "The queues are for operators.")
+		return
+	case !reads && !s.may(r, model.RightOperate):
+		s.fail(w, r, http.StatusForbidden, "You may look at the queues, not change them.")
+		return
+	case !reads:
+		s.o.Log.Warn().Stringer("user", visitor(r).User.ID).Str("method", r.Method).Str("path", r.URL.Path).Msg("queues changed by hand")
+	}
+	s.dashboard.ServeHTTP(w, r)
 }
 
 // harden takes foreign fonts out of asynqmon's page, adds a way back to ours,
@@ -82,9 +113,13 @@ const backLink = `<a href="/actions" style="position:fixed;right:16px;top:17px;z
 
 // ServeHTTP implements http.Handler.
 func (d *dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := d.toRead
+	if d.s.may(r, model.RightOperate) {
+		c = d.toWrite
+	}
 	if isAsset(r.URL.Path) {
 		w.Header().Set("Cache-Control", "max-age=300")
-		d.mon.ServeHTTP(w, r)
+		c.mon.ServeHTTP(w, r)
 		return
 	}
 	api := strings.HasPrefix(r.URL.Path, dashboardRoot+"/api/")
@@ -103,11 +138,11 @@ func (d *dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == dashboardRoot+"/api/redis_info":
 		d.redisInfo(w, r)
 	case api:
-		d.mon.ServeHTTP(w, r)
+		c.mon.ServeHTTP(w, r)
 	default:
-		w.Header().Set("Content-Security-Policy", d.policy)
+		w.Header().Set("Content-Security-Policy", c.policy)
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(d.index)
+		_, _ = w.Write(c.index)
 	}
 }
 

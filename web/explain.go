@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"mime"
 	"net/http"
 	"strconv"
@@ -23,17 +22,16 @@ func (s *server) why(w http.ResponseWriter, r *http.Request) {
 		s.failWith(w, r, err)
 		return
 	}
-	s.render(w, r, http.StatusOK, "why.html", whyPage{frame: frame{Page: "Why " + e.Ref}, Ref: e.Ref, Text: e.Text()})
+	s.render(w, r, http.StatusOK, "why.html", whyPage{frame: s.newFrame(r, "Why "+e.Ref, model.Now{}), Ref: e.Ref, Text: e.Text()})
 }
 
-// explanation explains an action that is for everybody to see.
+// explanation explains an action that is for the reader to see.
 func (s *server) explanation(r *http.Request, ref string) (*engine.Explanation, error) {
-	e, err := engine.Explain(r.Context(), s.o.Store, ref)
-	if err == nil && e.Restricted {
-		// Whether it exists is part of what is restricted.
-		return nil, fmt.Errorf("restricted: %w", model.ErrNotFound)
+	a, err := s.seen(r, ref)
+	if err != nil {
+		return nil, err
 	}
-	return e, err
+	return engine.Explain(r.Context(), s.o.Store, a.ID.String())
 }
 
 // prefersText reports whether an Accept header asks for plain text more than for

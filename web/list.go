@@ -75,19 +75,24 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 		s.failWith(w, r, err)
 		return
 	}
+	if v := visitor(r); v != nil {
+		see(&filter, v.Access.Sight(), dir)
+	}
 	page, err := s.o.Store.Actions(r.Context(), filter)
 	if err != nil {
 		s.failWith(w, r, err)
 		return
 	}
 	view := listPage{
-		frame: newFrame("Actions", page.Now), Filter: choices(q, page.Dir), Overdue: filter.Overdue, Ref: q.Get("ref"),
+		frame: s.newFrame(r, "Actions", page.Now), Filter: choices(q, page.Dir), Overdue: filter.Overdue, Ref: q.Get("ref"),
 		Any: len(trimmed(q, "after", "refresh")) > 0,
 	}
 	view.refreshing(w, r)
 	rd := newReader(page.Now, page.Dir)
 	for i := range page.Actions {
-		view.Rows = append(view.Rows, rd.row(&page.Actions[i]))
+		if s.sees(r, &page.Actions[i]) {
+			view.Rows = append(view.Rows, rd.row(&page.Actions[i]))
+		}
 	}
 	if page.Next != "" {
 		view.Next = address(r, "after", page.Next)
@@ -279,7 +284,7 @@ func sorted[K comparable, T any](m map[K]*T, name func(*T) string) []*T {
 	return out
 }
 
-// row shows an action. Restricted ones never come here.
+// row shows an action.
 func (r *reader) row(a *model.Action) row {
 	out := row{
 		Ref: a.Ref, Title: a.Title, Hospital: r.hospital(a.HospitalID), Department: r.department(a.DepartmentID), Owner: r.user(a.AssignedTo),

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -16,19 +17,25 @@ import (
 
 	"github.com/pxactions/px/engine"
 	"github.com/pxactions/px/internal/openapi"
+	"github.com/pxactions/px/internal/password"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/store"
 )
 
 // Options is what the pages are made of.
 type Options struct {
-	Store   *store.Store
-	Redis   redis.UniversalClient // for asynq's dashboard; nil: it says that there is none. The caller closes it.
-	Log     zerolog.Logger
-	Engine  *engine.Engine // for the action API; nil: the pages alone
-	Doc     *openapi.Doc   // the description that it serves; nil: of the action API alone
-	KeyTTL  time.Duration  // how long an API key is remembered (machine time); 0: engine.DefaultKeyTTL
-	AnyHost bool           // answer under every host name: for a server behind a login; else only under loopback names
+	Store  *store.Store
+	Redis  redis.UniversalClient // for asynq's dashboard; nil: it says that there is none. The caller closes it.
+	Log    zerolog.Logger
+	Engine *engine.Engine // for the action API; nil: the pages alone
+	Doc    *openapi.Doc   // the description that it serves; nil: of the action API alone
+	KeyTTL time.Duration  // how long an API key is remembered (machine time); 0: engine.DefaultKeyTTL
+	// Login shows pages to who has logged in, and to them what the access table
+	// says, under every host name. Without it they are for this machine: under
+	// loopback names, to read, and without restricted actions.
+	Login     bool
+	Passwords *password.Hasher // checks passwords; nil: one as recommended
+	Proxies   []netip.Prefix   // who is believed about where a request comes from
 }
 
 //go:embed templates/*.html
@@ -42,12 +49,17 @@ type server struct {
 	o         Options
 	templates *template.Template
 	dashboard http.Handler
+	attempts  attempts
 }
 
-// New makes the pages. They read only.
+// New makes the pages. They read only, but for the login and what operators do to
+// the queues.
 func New(o Options) (http.Handler, error) {
 	if o.Store == nil {
 		return nil, errors.New("web: Store is needed")
+	}
+	if o.Passwords == nil {
+		o.Passwords = password.New(password.Recommended(), atOnce)
 	}
 	t, err := template.New("").Funcs(template.FuncMap{"label": label}).ParseFS(templateFiles, "templates/*.html")
 	if err != nil {
@@ -59,17 +71,22 @@ func New(o Options) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/actions", http.StatusFound) })
-	mux.HandleFunc("GET /actions", s.list)
-	mux.HandleFunc("GET /actions/{ref}", s.action)
-	mux.HandleFunc("GET /actions/{ref}/why", s.why)
+	mux.Handle("GET /actions", s.page(s.list))
+	mux.Handle("GET /actions/{ref}", s.page(s.action))
+	mux.Handle("GET /actions/{ref}/why", s.page(s.why))
 	mux.Handle("GET /static/", static())
-	mux.Handle(dashboardRoot, s.dashboard)
-	mux.Handle(dashboardRoot+"/", s.dashboard)
+	mux.Handle(dashboardRoot, s.page(s.queues))
+	mux.Handle(dashboardRoot+"/", s.page(s.queues))
+	if o.Login {
+		mux.HandleFunc("GET "+loginPath, s.loginForm)
+		mux.HandleFunc("POST "+loginPath, s.login)
+		mux.HandleFunc("POST "+logoutPath, s.logout)
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, http.StatusNotFound, "There is no such page.")
 	})
 	if o.Engine == nil {
-		return s.guard(mux), nil
+		return s.guard(s.sameOrigin(mux)), nil
 	}
 	return s.withAPI(mux)
 }
@@ -92,7 +109,7 @@ func (s *server) withAPI(pages *http.ServeMux) (http.Handler, error) {
 	o.Doc.Mount(pages)
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", api)
-	mux.Handle("/", s.guard(pages))
+	mux.Handle("/", s.guard(s.sameOrigin(pages)))
 	return mux, nil
 }
 
@@ -112,11 +129,11 @@ func (s *server) guard(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
 		switch {
-		case !s.o.AnyHost && !loopback(r.Host):
+		case !s.o.Login && !loopback(r.Host):
 			// A name that an attacker's DNS points at us would make their page
 			// one of ours.
 			s.fail(w, r, http.StatusMisdirectedRequest, "These pages answer under localhost and loopback addresses only.")
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		case r.Method != http.MethodGet && r.Method != http.MethodHead && !s.writable(r.URL.Path):
 			h.Set("Allow", "GET, HEAD")
 			s.fail(w, r, http.StatusMethodNotAllowed, "These pages are for reading only. Use the px command to work on an action.")
 		default:
@@ -160,7 +177,7 @@ type errorPage struct {
 // fail answers with an error page.
 func (s *server) fail(w http.ResponseWriter, r *http.Request, code int, message string) {
 	s.render(w, r, code, "error.html", errorPage{
-		frame: frame{Page: http.StatusText(code)}, Code: code, What: http.StatusText(code), Message: message,
+		frame: s.newFrame(r, http.StatusText(code), model.Now{}), Code: code, What: http.StatusText(code), Message: message,
 	})
 }
 

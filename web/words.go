@@ -161,20 +161,3 @@ func (r *reader) department(id *model.DepartmentID) string {
 	}
 	return id.String()
 }
-
-// frame is what every page has around it.
-type frame struct {
-	Page    string // its title
-	Clock   string // domain time; empty: not known
-	Speed   string // how fast domain time runs; empty: as usual
-	Refresh int    // seconds after which the page loads itself again; 0: never
-	Again   string // address of this page with refreshing turned on or off; empty: not offered
-}
-
-func newFrame(title string, now model.Now) frame {
-	f := frame{Page: title, Clock: now.Domain.UTC().Format("Mon 2 Jan 2006, 15:04:05 MST")}
-	if now.Clock.Speed != 1 && now.Clock.Speed != 0 {
-		f.Speed = fmt.Sprintf("%g", now.Clock.Speed)
-	}
-	return f
-}
