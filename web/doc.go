@@ -1,4 +1,4 @@
 // Package web is where people ask the engine: the pages that show actions and
-// their stories, and asynq's dashboard. It has no login, so its process binds
-// to loopback, and it shows no restricted action.
+// their stories, and asynq's dashboard. With a login they show what the access
+// table says; without, they are for loopback, and show no restricted action.
 package web

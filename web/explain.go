@@ -31,7 +31,11 @@ func (s *server) explanation(r *http.Request, ref string) (*engine.Explanation, 
 	if err != nil {
 		return nil, err
 	}
-	return engine.Explain(r.Context(), s.o.Store, a.ID.String())
+	e, err := engine.Explain(r.Context(), s.o.Store, a.ID.String())
+	if err == nil && e.Restricted != a.Restricted {
+		return nil, errUnseen // it became so meanwhile
+	}
+	return e, err
 }
 
 // prefersText reports whether an Accept header asks for plain text more than for
