@@ -150,6 +150,8 @@ func pointers() map[string]bool {
 		"action_words":       "action_id",
 		"action_attachments": "action_id uploaded_by",
 		"messages":           "action_id event_id recipient_id",
+		"credentials":        "user_id",
+		"sessions":           "user_id",
 	} {
 		for _, column := range strings.Fields(columns) {
 			all[table+"_"+column+"_fkey"] = true
