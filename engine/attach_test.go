@@ -137,7 +137,7 @@ func TestAFailedUploadLeavesNeitherRowNorFile(t *testing.T) {
 		{"its type is not kept", func(*scenario.World, *model.Action) io.Reader { return strings.NewReader("<html>") }, isFault("type"), false},
 		{"the action is cancelled meanwhile", func(w *scenario.World, a *model.Action) io.Reader {
 			return atEnd(func() {
-				w.Move(a.ID, sla.MoveRequest{Move: model.MoveCancel, Actor: a.AssignedTo, Reason: "not ours"})
+				w.Move(a.ID, sla.MoveRequest{Move: model.MoveCancel, Reason: "not ours"})
 			})
 		}, func(err error) bool { return errors.As(err, new(*model.TransitionError)) }, false},
 		{"the database goes at the commit", func(w *scenario.World, _ *model.Action) io.Reader {
@@ -198,7 +198,7 @@ func TestWhatIsRefusedIsNotRead(t *testing.T) {
 	w := scenario.New(t, scenario.NoAck())
 	as := w.Create(w.Complaints(2, model.SeverityHigh)...)
 	a, gone := as[0], as[1]
-	w.Move(gone.ID, sla.MoveRequest{Move: model.MoveCancel, Actor: gone.AssignedTo, Reason: "not ours"})
+	w.Move(gone.ID, sla.MoveRequest{Move: model.MoveCancel, Reason: "not ours"})
 	stranger := model.NewID[model.User]()
 	for name, tt := range map[string]struct {
 		change func(*engine.AttachRequest)
