@@ -74,10 +74,11 @@ func New(o Options) (*Producer, error) {
 // ServeHTTP implements http.Handler.
 func (p *Producer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := &recorder{ResponseWriter: w}
+	id := problem.RequestID(w, r)
 	defer func() {
 		if v := recover(); v != nil {
 			// The value may quote the request: the stack says where.
-			p.Log.Error().Str("route", r.Pattern).Bytes("stack", debug.Stack()).Msg("intake panicked")
+			p.Log.Error().Str("request_id", id).Str("route", r.Pattern).Bytes("stack", debug.Stack()).Msg("intake panicked")
 			if rec.status == 0 {
 				problem.Write(rec, problem.New(http.StatusInternalServerError, problem.Internal, "Something went wrong here", ""))
 			}

@@ -70,16 +70,9 @@ func (a *api) handlers() map[string]handler {
 	return hs
 }
 
-// requestHeader carries a request's id, both ways.
-const requestHeader = "X-Request-Id"
-
 // ServeHTTP implements http.Handler.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := r.Header.Get(requestHeader)
-	if !validRequestID(id) {
-		id = model.NewID[call]().Hex()
-	}
-	w.Header().Set(requestHeader, id)
+	id := problem.RequestID(w, r)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	defer func() {
@@ -95,15 +88,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.http.ServeHTTP(w, r)
 }
 
-// validRequestID: what may stand in logs and headers as it is.
-func validRequestID(id string) bool {
-	const chars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
-	return len(id) >= 1 && len(id) <= 64 && strings.Trim(id, chars) == ""
-}
-
 // answer lets in who may use the endpoint, and answers them.
 func (a *api) answer(w http.ResponseWriter, r *http.Request, e openapi.Endpoint, h handler) {
-	c := &call{w: w, r: r, endpoint: e, request: w.Header().Get(requestHeader)}
+	c := &call{w: w, r: r, endpoint: e, request: w.Header().Get(problem.RequestHeader)}
 	key, err := a.keys.Allow(r.Context(), problem.SecretOf(r), e.Scope, a.engine.AcceptTimeout)
 	if err == nil {
 		c.Actor, err = a.engine.Actor(r.Context(), key, strings.TrimSpace(r.Header.Get("On-Behalf-Of")))

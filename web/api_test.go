@@ -24,8 +24,9 @@ import (
 // service is a running server of the action API, with a key that may do all.
 type service struct {
 	*site
-	srv *httptest.Server
-	key string
+	srv       *httptest.Server
+	key       string
+	described *description
 }
 
 func newService(t *testing.T, policy ...byte) *service {
@@ -33,7 +34,7 @@ func newService(t *testing.T, policy ...byte) *service {
 	if len(policy) == 0 {
 		policy = scenario.NoAck()
 	}
-	s := &service{site: newSiteOf(t, policy)}
+	s := &service{site: newSiteOf(t, policy), described: newDescription()}
 	s.srv = httptest.NewServer(s.h)
 	t.Cleanup(s.srv.Close)
 	s.key = s.newKey(t, nil)
@@ -118,7 +119,11 @@ func (s *service) try(t *testing.T, method, path, content string, headers ...str
 		return reply{}, err
 	}
 	b, err := io.ReadAll(res.Body)
-	return reply{res.StatusCode, res.Header, string(b)}, errors.Join(err, res.Body.Close())
+	r := reply{res.StatusCode, res.Header, string(b)}
+	if err == nil {
+		s.described.check(t, req, r)
+	}
+	return r, errors.Join(err, res.Body.Close())
 }
 
 func (s *service) move(t *testing.T, a model.Action, m model.Move, content string, headers ...string) reply {

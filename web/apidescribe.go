@@ -62,9 +62,7 @@ func (d *describer) op(id, summary, description string, refusals ...int) huma.Op
 }
 
 func answer[T any](d *describer, op *huma.Operation, status int, description string) *huma.Response {
-	r := openapi.Answer(op, status, description, problem.JSONType, openapi.Schema[T](d.api))
-	r.Headers = map[string]*huma.Param{requestHeader: openapi.Header("The request's id.")}
-	return r
+	return openapi.Answer(op, status, description, problem.JSONType, openapi.Schema[T](d.api))
 }
 
 func (d *describer) reading() {
@@ -128,9 +126,7 @@ func (d *describer) move(m model.Move) {
 	ok := answer[Action](d, &op, http.StatusOK, "The action after the move; of a repeat, as it is now.")
 	etagged(ok)
 	replayed(ok)
-	op.Responses["204"] = &huma.Response{Description: "Made, and the actor may not see the action any more.", Headers: map[string]*huma.Param{
-		requestHeader: openapi.Header("The request's id."),
-	}}
+	openapi.Empty(&op, http.StatusNoContent, "Made, and the actor may not see the action any more.")
 	t := reflect.TypeOf(bodyOf(m)).Elem()
 	openapi.Describe[moveParams](d.api, op, body(d, t, needed(t), ""))
 }

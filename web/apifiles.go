@@ -233,13 +233,11 @@ func (d *describer) filing() {
 
 	get := d.op(opFile, "One file", "To be saved, not shown.", 404)
 	whole := openapi.Answer(&get, http.StatusOK, "The file, of the type that was found in it.", "*/*", &huma.Schema{Type: huma.TypeString, Format: "binary"})
-	whole.Headers = map[string]*huma.Param{
-		requestHeader: openapi.Header("The request's id."), "ETag": openapi.Header("The file's SHA-256, in quotes."),
-		"Content-Disposition": openapi.Header("attachment, and the file's name."),
+	whole.Headers["Content-Disposition"] = openapi.Header("attachment, and the file's name.")
+	same := openapi.Empty(&get, http.StatusNotModified, "The reader has it: If-None-Match names its ETag.")
+	for _, r := range []*huma.Response{whole, same} {
+		r.Headers["ETag"] = openapi.Header("The file's SHA-256, in quotes.")
 	}
-	get.Responses["304"] = &huma.Response{Description: "The reader has it: If-None-Match names its ETag.", Headers: map[string]*huma.Param{
-		requestHeader: openapi.Header("The request's id."), "ETag": openapi.Header("The file's SHA-256, in quotes."),
-	}}
 	type fileParams struct {
 		actionParams
 		Attachment  string `path:"attachment" format:"uuid"`

@@ -72,13 +72,14 @@ func Refusals(api huma.API, statuses ...int) map[string]*huma.Response {
 }
 
 func headersOf(status int) map[string]*huma.Param {
+	headers := map[string]*huma.Param{problem.RequestHeader: Header("The request's id.")}
 	switch status {
 	case http.StatusUnauthorized:
-		return map[string]*huma.Param{"WWW-Authenticate": Header("How to authenticate: Bearer.")}
+		headers["WWW-Authenticate"] = Header("How to authenticate: Bearer.")
 	case http.StatusServiceUnavailable:
-		return map[string]*huma.Param{"Retry-After": {Description: "Seconds to wait.", Schema: &huma.Schema{Type: huma.TypeInteger}}}
+		headers["Retry-After"] = &huma.Param{Description: "Seconds to wait.", Schema: &huma.Schema{Type: huma.TypeInteger}}
 	}
-	return nil
+	return headers
 }
 
 // Header describes a header of an answer, a text.
@@ -93,7 +94,14 @@ func Schema[T any](api huma.API) *huma.Schema {
 
 // Answer adds a success to an operation.
 func Answer(op *huma.Operation, status int, description, contentType string, schema *huma.Schema) *huma.Response {
-	r := &huma.Response{Description: description, Content: map[string]*huma.MediaType{contentType: {Schema: schema}}}
+	r := Empty(op, status, description)
+	r.Content = map[string]*huma.MediaType{contentType: {Schema: schema}}
+	return r
+}
+
+// Empty adds an answer without a body to an operation.
+func Empty(op *huma.Operation, status int, description string) *huma.Response {
+	r := &huma.Response{Description: description, Headers: headersOf(status)}
 	op.Responses[fmt.Sprint(status)] = r
 	return r
 }

@@ -1,0 +1,98 @@
+package web_test
+
+import (
+	"encoding/json"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pxactions/px/web"
+)
+
+// description is what the API says of itself. Every answer that a test gets is held
+// against it.
+type description struct {
+	doc   *huma.OpenAPI
+	paths *http.ServeMux
+}
+
+func newDescription() *description {
+	api := humago.New(http.NewServeMux(), huma.DefaultConfig("test", "1"))
+	web.Describe(api)
+	d := &description{doc: api.OpenAPI(), paths: http.NewServeMux()}
+	for path := range d.doc.Paths {
+		d.paths.Handle(path, http.NotFoundHandler())
+	}
+	return d
+}
+
+// check fails the test for an answer whose status, type, headers or body are not
+// described.
+func (d *description) check(t *testing.T, req *http.Request, r reply) {
+	t.Helper()
+	_, path := d.paths.Handler(req)
+	item := d.doc.Paths[path]
+	if item == nil || item.Get == nil && req.Method == http.MethodGet || item.Post == nil && req.Method == http.MethodPost || req.Method == http.MethodDelete {
+		return // nothing is served there
+	}
+	op := item.Get
+	if req.Method == http.MethodPost {
+		op = item.Post
+	}
+	what := req.Method + " " + path + " " + strconv.Itoa(r.status)
+	described := op.Responses[strconv.Itoa(r.status)]
+	if !assert.NotNil(t, described, "%s is not described: %s", what, r.body) {
+		return
+	}
+	for _, h := range []string{"Etag", "Location", "Idempotency-Replayed", "Retry-After", "Www-Authenticate", "X-Request-Id", "Content-Disposition"} {
+		if r.header.Get(h) == "" {
+			continue
+		}
+		found := false
+		for name := range described.Headers {
+			found = found || strings.EqualFold(name, h)
+		}
+		assert.True(t, found, "%s: header %s is not described", what, h)
+	}
+	kind, _, _ := mime.ParseMediaType(r.header.Get("Content-Type"))
+	content := described.Content[kind]
+	if content == nil {
+		content = described.Content["*/*"]
+	}
+	if content == nil {
+		assert.Empty(t, r.body, "%s: %s is not described", what, kind)
+		return
+	}
+	if !strings.HasSuffix(kind, "json") {
+		return
+	}
+	var value any
+	require.NoError(t, json.Unmarshal([]byte(r.body), &value), what)
+	var res huma.ValidateResult
+	huma.Validate(d.doc.Components.Schemas, content.Schema, huma.NewPathBuffer(nil, 0), huma.ModeReadFromServer, value, &res)
+	assert.Empty(t, res.Errors, "%s: %s", what, r.body)
+}
+
+func TestTheDescriptionIsWhole(t *testing.T) {
+	t.Parallel()
+	d := newDescription()
+	for _, e := range web.Endpoints() {
+		item := d.doc.Paths[e.Path]
+		require.NotNil(t, item, e.Path)
+		op := map[string]*huma.Operation{http.MethodGet: item.Get, http.MethodPost: item.Post}[e.Method]
+		require.NotNil(t, op, e.Pattern())
+		assert.Equal(t, []string{e.Scope}, op.Security[0]["bearer"], e.Pattern())
+		assert.NotEmpty(t, op.Summary, e.Pattern())
+		for _, status := range []string{"401", "403", "500", "503"} {
+			assert.NotNil(t, op.Responses[status], "%s %s", e.Pattern(), status)
+		}
+		assert.Equal(t, e.Method == http.MethodPost, op.RequestBody != nil, "%s", e.Pattern())
+	}
+}
