@@ -14,6 +14,7 @@ import (
 	"github.com/pxactions/px/internal/openapi"
 	"github.com/pxactions/px/internal/problem"
 	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/store"
 )
 
 // api answers the action API: keys instead of pages' sessions, JSON instead of
@@ -22,6 +23,7 @@ type api struct {
 	engine *engine.Engine
 	keys   *engine.Keyring
 	log    zerolog.Logger
+	stream func(http.ResponseWriter, *http.Request, store.ChangeFilter)
 	http   http.Handler
 }
 
@@ -39,8 +41,8 @@ type handler func(c *call) error
 
 // newAPI serves the table of endpoints: each row has its handler, and each
 // handler its row.
-func newAPI(o Options) (*api, error) {
-	a := &api{engine: o.Engine, keys: engine.NewKeyring(o.Engine.Store, o.KeyTTL, o.Log), log: o.Log}
+func (s *server) newAPI(o Options) (*api, error) {
+	a := &api{engine: o.Engine, keys: engine.NewKeyring(o.Engine.Store, o.KeyTTL, o.Log), log: o.Log, stream: s.streamChanges}
 	handlers := a.handlers()
 	mux := http.NewServeMux()
 	for _, e := range Endpoints() {
@@ -62,7 +64,7 @@ func newAPI(o Options) (*api, error) {
 func (a *api) handlers() map[string]handler {
 	hs := map[string]handler{
 		opList: a.list, opMake: a.create, opGet: a.get, opTimeline: a.timeline, opPlan: a.plan, opExplain: a.explain, opMoveReport: a.moveReport,
-		opAttach: a.attach, opFiles: a.files, opFile: a.file,
+		opAttach: a.attach, opFiles: a.files, opFile: a.file, opEvents: a.events,
 	}
 	for _, m := range moves() {
 		hs[moveOp(m)] = func(c *call) error { return a.move(c, m) }

@@ -49,6 +49,7 @@ func Describe(api huma.API) {
 	d.reading()
 	d.making()
 	d.filing()
+	d.following()
 	for _, m := range moves() {
 		d.move(m)
 	}

@@ -24,6 +24,7 @@ const (
 	opAttach     = "attach-file"
 	opFiles      = "list-files"
 	opFile       = "get-file"
+	opEvents     = "follow-changes"
 )
 
 func moveOp(m model.Move) string { return string(m) + "-action" }
@@ -53,6 +54,7 @@ func Endpoints() []openapi.Endpoint {
 		read(opFiles, "/v1/actions/{id}/attachments", model.RightView),
 		read(opFile, "/v1/actions/{id}/attachments/{attachment}", model.RightView),
 		read(opMoveReport, "/v1/reports/moves", model.RightReport),
+		openapi.Endpoint{ID: opEvents, Process: processName, Method: http.MethodGet, Path: "/v1/events", Scope: store.ScopeEventsRead, Right: model.RightView},
 	)
 }
 

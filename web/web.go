@@ -102,7 +102,7 @@ func (s *server) withAPI(pages *http.ServeMux) (http.Handler, error) {
 			return nil, fmt.Errorf("web: describe the action API: %w", err)
 		}
 	}
-	api, err := newAPI(o)
+	api, err := s.newAPI(o)
 	if err != nil {
 		return nil, err
 	}
