@@ -36,7 +36,7 @@ type Settings struct {
 	OpsAddr      string `env:"PX_OPS_ADDR" default:"127.0.0.1:9090" help:"Where the process serves /healthz, /readyz and /metrics; port 0 takes a free one, empty serves none. Of several processes on one machine, the first has the default and the others take free ports."`
 	LinkBase     string `env:"PX_LINK_BASE" default:"http://127.0.0.1:8081" help:"URL of the pages, for the links in messages."`
 
-	SubjectKey string `env:"PX_SUBJECT_KEY" placeholder:"SECRET" help:"Key of the hash of patient and visit numbers, 16 characters at least; the same in every producer. Needed by px producer."`
+	SubjectKey string `env:"PX_SUBJECT_KEY" placeholder:"SECRET" help:"Key of the hash of patient and visit numbers, 16 characters at least; the same in every px producer and px web. Needed by px producer, and by px web for actions made by hand about a patient."`
 
 	FilesURL   string       `env:"PX_FILES_URL" default:"file:px-files" placeholder:"URL" help:"Where the files of actions are kept: a folder, such as file:///srv/px-files, or a bucket that speaks S3, such as s3://px-files?region=eu-central-1, with credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or the machine's role; the same for px web and px worker. px dev and px demo have a folder of their own."`
 	FilesLimit setting[int] `env:"PX_FILES_LIMIT" default:"26214400" help:"Bytes that a file may have, at most."`

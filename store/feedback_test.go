@@ -225,3 +225,31 @@ func TestKeysAreRevokedOnce(t *testing.T) {
 	var fe model.FieldErrors
 	require.ErrorAs(t, err, &fe)
 }
+
+func TestAKeyIsRotated(t *testing.T) {
+	t.Parallel()
+	s, _ := intakeStore(t)
+	k := &model.APIKey{Name: "his", SourceSystem: "his", Scopes: model.Of([]string{ScopeActionsRead}), OnUnmapped: model.UnmappedQuarantine}
+	_, err := s.CreateKey(t.Context(), k)
+	require.NoError(t, err)
+	before := time.Now()
+	old, next, secret, err := s.RotateKey(t.Context(), k.Prefix, time.Hour)
+	require.NoError(t, err)
+	require.WithinRange(t, *old.ExpiresAt, before.Add(59*time.Minute), time.Now().Add(61*time.Minute))
+	found, err := s.KeyByHash(t.Context(), HashKey(secret))
+	require.NoError(t, err)
+	require.Equal(t, next.ID, found.ID)
+	require.NotEqual(t, k.ID, found.ID)
+	require.Equal(t, []any{k.Name, k.SourceSystem, k.Scopes, k.OnUnmapped}, []any{found.Name, found.SourceSystem, found.Scopes, found.OnUnmapped})
+	require.Nil(t, found.ExpiresAt)
+	again, _, _, err := s.RotateKey(t.Context(), k.ID.String(), 24*time.Hour)
+	require.NoError(t, err)
+	require.True(t, again.ExpiresAt.Equal(*old.ExpiresAt), "a longer overlap does not lengthen what was to end")
+	_, err = s.RevokeKey(t.Context(), next.Prefix)
+	require.NoError(t, err)
+	var faults model.FieldErrors
+	_, _, _, err = s.RotateKey(t.Context(), next.Prefix, time.Hour)
+	require.ErrorAs(t, err, &faults)
+	_, _, _, err = s.RotateKey(t.Context(), "px_nobody", time.Hour)
+	require.ErrorIs(t, err, model.ErrNotFound)
+}
