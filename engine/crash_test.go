@@ -53,6 +53,16 @@ func useCases() []useCase {
 				return err
 			}
 		}},
+		{"revise", func(w *scenario.World) func(context.Context) error {
+			f := w.Complaint(model.SeverityHigh)
+			w.Create(f)
+			row := w.Feedback(f.ID)
+			row.Severity, row.ContentHash = model.SeverityCritical, []byte("h2")
+			return func(ctx context.Context) error {
+				_, _, err := w.Store.Revise(ctx, row, model.Origin{})
+				return err
+			}
+		}},
 		{"move", func(w *scenario.World) func(context.Context) error {
 			a := w.Create(w.Complaint(model.SeverityHigh))[0]
 			req := sla.MoveRequest{Move: model.MoveSeverity, Severity: model.SeverityCritical}
@@ -71,7 +81,7 @@ func useCases() []useCase {
 func written(w *scenario.World) int {
 	return w.Count(`SELECT (SELECT count(*) FROM actions) + (SELECT coalesce(sum(version + gen), 0) FROM actions)
 		+ (SELECT count(*) FROM action_logs) + (SELECT count(*) FROM deadline_events) + (SELECT count(*) FROM messages)
-		+ (SELECT count(*) FROM feedback WHERE decision IS NOT NULL OR tries > 0)`)
+		+ (SELECT count(*) FROM feedback WHERE decision IS NOT NULL OR tries > 0) + (SELECT count(*) FROM feedback_revisions)`)
 }
 
 // TestADeathBeforeTheCommitLeavesNothing stops each use case at its last table,

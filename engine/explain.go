@@ -73,6 +73,10 @@ type FeedbackReason struct {
 	Reason     string             `json:"reason,omitempty"`   // as recorded
 	DecidedAt  *time.Time         `json:"decided_at,omitempty"`
 	Would      *WouldBe           `json:"would_have_been,omitempty"` // of history only
+	Revision   int                `json:"revision,omitempty"`        // how often its source has revised it: it is judged as it reads now
+	RevisedAt  *time.Time         `json:"revised_at,omitempty"`
+	Retracted  *time.Time         `json:"retracted_at,omitempty"`
+	RetractWhy string             `json:"retract_reason,omitempty"`
 	Trigger    sla.TriggerFinding `json:"trigger"`
 	// Differs: judged again, it comes out otherwise than recorded, because the
 	// directory has changed since. What is recorded counts.

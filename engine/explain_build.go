@@ -137,6 +137,7 @@ func (x *explainer) feedback(f *model.Feedback, rules *sla.Rules, severity model
 	r := FeedbackReason{
 		ID: f.ID, System: f.SourceSystem, EventID: f.EventID, Source: f.SourceType, KPI: f.KPIName, ReceivedAt: f.ReceivedAt.UTC(), Mode: f.Mode,
 		Decision: f.Decision, Reason: f.Reason, DecidedAt: f.DecidedAt,
+		Revision: f.Revision, RevisedAt: f.RevisedAt, Retracted: f.RetractedAt, RetractWhy: string(f.RetractReason),
 	}
 	if f.Decision == model.DecisionCreated {
 		r.Trigger = rules.ExplainRecordedTrigger(f, sla.RaiseOf(model.LogMetadata(made)))
@@ -152,6 +153,9 @@ func (x *explainer) feedback(f *model.Feedback, rules *sla.Rules, severity model
 	if f.WouldDecision != "" {
 		r.Would = &WouldBe{f.WouldDecision, f.WouldReason, f.WouldSeverity}
 		decision, reason, severity = f.WouldDecision, f.WouldReason, f.WouldSeverity
+	}
+	if f.Reason == sla.ReasonRetracted || f.Revision > 0 && f.ActionID != nil {
+		return r // what was recorded is not of what it says now
 	}
 	switch decision {
 	case model.DecisionCreated:

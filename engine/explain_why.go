@@ -21,6 +21,12 @@ func (p *prose) trigger(f *FeedbackReason) {
 	if t.Severity != "" {
 		p.say(severityWords(t))
 	}
+	if f.RevisedAt != nil {
+		p.say(fmt.Sprintf("Its source has revised it, the last time on %s (revision %d); this judges what it says now.", p.when(*f.RevisedAt), f.Revision))
+	}
+	if f.Retracted != nil {
+		p.say(fmt.Sprintf("Its source took it back on %s: %s.", p.when(*f.Retracted), strings.ReplaceAll(f.RetractWhy, "_", " ")))
+	}
 	if f.Differs {
 		p.say(fmt.Sprintf("What was recorded then is %q, severity aside; judged again today it comes out otherwise, because the directory has changed since (a survey's scale, for instance), or words were erased. What was recorded counts.", reasonWords(f.Reason)))
 	}
@@ -198,6 +204,7 @@ func reasonSentences() map[string]string {
 		sla.ReasonNotNegative:       "It is not negative.",
 		sla.ReasonPraise:            "Its sender calls it praise, and praise is never negative.",
 		sla.ReasonComplaintsOff:     "The policy makes no actions of complaints from there.",
+		sla.ReasonRetracted:         "Its source took it back before it was decided.",
 		sla.ReasonHistory:           "It was taken in as history, to know what it would have become; history makes no actions.",
 
 		sla.ReasonHospitalMissing:     "It names no hospital.",

@@ -114,6 +114,7 @@ const (
 	LogHold         LogType = "hold"
 	LogResume       LogType = "resume"
 	LogAckMissed    LogType = "ack_missed"
+	LogRevised      LogType = "revised"
 )
 
 // LogTypes lists every log type.
@@ -121,6 +122,7 @@ func LogTypes() []LogType {
 	return []LogType{
 		LogStatusChange, LogAssignment, LogEscalation, LogNote, LogEvidence, LogApproval, LogSLAReminder,
 		LogCreated, LogMerged, LogOverdue, LogPlanChange, LogHold, LogResume, LogAckMissed,
+		LogRevised,
 	}
 }
 
@@ -203,6 +205,23 @@ const (
 	DecisionQuarantined Decision = "quarantined"
 )
 
+// RetractReason is why a source system took a feedback back. It says so by a
+// code, never in words.
+type RetractReason string
+
+// The reasons to take a feedback back.
+const (
+	RetractDuplicate      RetractReason = "duplicate"
+	RetractEnteredInError RetractReason = "entered_in_error"
+	RetractWithdrawn      RetractReason = "withdrawn"
+	RetractOther          RetractReason = "other"
+)
+
+// RetractReasons lists every reason to take a feedback back.
+func RetractReasons() []RetractReason {
+	return []RetractReason{RetractDuplicate, RetractEnteredInError, RetractWithdrawn, RetractOther}
+}
+
 // MessageState is where a message stands.
 type MessageState string
 
@@ -280,6 +299,8 @@ const (
 	ReasonCancelled        Reason = "cancelled"
 	ReasonPlanChange       Reason = "plan_change"
 	ReasonAckMissed        Reason = "ack_missed"
+	ReasonRevised          Reason = "revised"
+	ReasonRetracted        Reason = "retracted"
 )
 
 // Weight orders reasons by design: escalation, overdue, the move itself,

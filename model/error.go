@@ -12,6 +12,7 @@ var (
 	ErrNotFound     = errors.New("not found")
 	ErrConflict     = errors.New("conflict")            // the row changed under the caller, or a unique fact exists already
 	ErrEventChanged = errors.New("event changed")       // the same event id came with other content
+	ErrRetracted    = errors.New("retracted")           // the feedback was taken back by its source
 	ErrForbidden    = errors.New("forbidden")           // the actor may not do this
 	ErrUnavailable  = errors.New("service unavailable") // PostgreSQL or Redis is away: try again
 )

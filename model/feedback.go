@@ -8,7 +8,8 @@ import (
 )
 
 // Feedback is one signal from a source system. It is accepted once, by
-// (SourceSystem, EventID), and ends in exactly one decision.
+// (SourceSystem, EventID), and ends in exactly one decision. Where its source
+// revises it, the last one stands.
 type Feedback struct {
 	bun.BaseModel `bun:"table:feedback,alias:f"`
 
@@ -46,6 +47,11 @@ type Feedback struct {
 	Mode         Mode                  //
 	Metadata     JSON[json.RawMessage] `bun:"type:jsonb"` // an object
 	Raw          *string               // what was sent, kept while quarantined
+
+	Revision      int           // how often its source has sent new content; what it said before stands in feedback_revisions
+	RevisedAt     *time.Time    // when it last did, domain time; nil: never
+	RetractedAt   *time.Time    // when its source took it back, domain time; nil: it stands
+	RetractReason RetractReason // empty: it stands
 
 	Decision       Decision   `bun:",nullzero"`
 	Reason         string     // a code of the rules, never the patient's words

@@ -32,6 +32,10 @@ const (
 	MovePolicy   Move = "policy"
 	MoveMerge    Move = "merge"
 	MoveUnmerge  Move = "unmerge"
+
+	// A source system's, on a feedback: it says something else now, or takes it back.
+	MoveRevise  Move = "revise"
+	MoveRetract Move = "retract"
 )
 
 // transition is one row of the table: from these statuses to that one.

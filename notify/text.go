@@ -40,6 +40,7 @@ func reasons() []model.Reason {
 		model.ReasonEscalation, model.ReasonSubmitted, model.ReasonApprovalReminder, model.ReasonApprovalOverdue, model.ReasonApproved,
 		model.ReasonRejected, model.ReasonReopened, model.ReasonClosed, model.ReasonCancelled,
 		model.ReasonPlanChange, model.ReasonAckMissed,
+		model.ReasonRevised, model.ReasonRetracted,
 	}
 }
 

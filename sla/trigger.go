@@ -30,6 +30,7 @@ const (
 	ReasonPraise        = "praise"
 	ReasonComplaintsOff = "complaints_off" // the policy makes no actions of complaints here
 	ReasonHistory       = "history"
+	ReasonRetracted     = "retracted" // its source took it back before it was decided
 
 	// Of quarantined feedback: what is missing or can't be read.
 	ReasonHospitalMissing     = "hospital_missing"

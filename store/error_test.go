@@ -128,6 +128,7 @@ func bugsOnly(name string) bool {
 		"actions_ended_without_next", "feedback_decided_whole", "feedback_action_whole", "feedback_mapped", "deadline_events_not_early",
 		"action_logs_seq_positive", "action_attachments_size", "action_attachments_storage_key", "messages_key_key", "messages_open_has_try",
 		"messages_claim_whole", "api_keys_hash_key", "surveys_metric_check", "calendar_feeds_failed_whole", "hooks_deleted_rest",
+		"feedback_revisions_not_negative",
 	}, name)
 }
 
@@ -138,6 +139,7 @@ func bugsOnly(name string) bool {
 func pointers() map[string]bool {
 	all := map[string]bool{}
 	for table, columns := range map[string]string{
+		"feedback_revisions": "feedback_id",
 		"users":              "hospital_id department_id substitute_id",
 		"departments":        "hospital_id manager_id",
 		"sla_configs":        "revision hospital_id department_id",

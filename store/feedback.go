@@ -28,6 +28,7 @@ func answerColumns() []string {
 	return []string{
 		"id", "source_system", "event_id", "content_hash", "source_type", "hospital_id", "received_at", "mode",
 		"decision", "reason", "action_id", "decided_at", "created_at", "tries",
+		"revision", "retracted_at",
 	}
 }
 
@@ -196,8 +197,12 @@ func answerRepeat(ctx context.Context, tx bun.Tx, it incoming, have *model.Feedb
 		*it.answer = Accepted{Row: *have}
 		return nil
 	case have.Decision != model.DecisionQuarantined:
-		*it.answer = Accepted{Row: *have, Err: model.ErrEventChanged}
-		return nil
+		*it.answer = Accepted{Row: *have}
+		said, err := saidBefore(ctx, tx, have, it.row.ContentHash)
+		if !said {
+			it.answer.Err = model.ErrEventChanged
+		}
+		return err
 	}
 	it.row.ID, it.row.CreatedAt = have.ID, have.CreatedAt
 	done, err := replaceFeedback(ctx, tx, Replacement{Row: *it.row, Was: have.ContentHash})
@@ -220,6 +225,19 @@ func answerRepeat(ctx context.Context, tx bun.Tx, it incoming, have *model.Feedb
 	return nil
 }
 
+// saidBefore reports whether a feedback that was revised had a content before: a
+// late repeat of it is one all the same.
+func saidBefore(ctx context.Context, tx bun.Tx, f *model.Feedback, hash []byte) (bool, error) {
+	if f.Revision == 0 {
+		return false, nil
+	}
+	said, err := tx.NewSelect().Table("feedback_revisions").Where("feedback_id = ?", f.ID).Where("content_hash = ?", hash).Exists(ctx)
+	if err != nil {
+		return false, fmt.Errorf("look for the earlier content: %w", err)
+	}
+	return said, nil
+}
+
 // Replacement is new content for a quarantined feedback. Was is the content
 // hash of what it replaces.
 type Replacement struct {
@@ -233,7 +251,7 @@ func replaceFeedback(ctx context.Context, tx bun.Tx, r Replacement) (bool, error
 	if r.Row.Decision == "" {
 		r.Row.DecidedAt = nil
 	}
-	res, err := tx.NewUpdate().Model(&r.Row).ExcludeColumn("id", "source_system", "event_id", "created_at").WherePK().
+	res, err := tx.NewUpdate().Model(&r.Row).ExcludeColumn("id", "source_system", "event_id", "created_at", "revision", "revised_at", "retracted_at", "retract_reason").WherePK().
 		Where("decision = ?", model.DecisionQuarantined).Where("content_hash = ?", r.Was).Exec(ctx)
 	if err != nil {
 		return false, fmt.Errorf("replace feedback %s: %w", r.Row.ID, err)

@@ -152,6 +152,9 @@ func (s *Store) Unmerge(ctx context.Context, id model.FeedbackID, m sla.MoveRequ
 		if f.Decision != model.DecisionMerged {
 			return fmt.Errorf("%w: it was not merged into an action", model.ErrConflict)
 		}
+		if f.RetractedAt != nil {
+			return model.ErrRetracted
+		}
 		from := *f.ActionID
 		if _, err := lockSubjects(ctx, tx, st, []model.Feedback{f}, lockAll); err != nil {
 			return err

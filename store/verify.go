@@ -39,6 +39,12 @@ func checks() []check {
 			WHERE f.decision IS DISTINCT FROM 'created' OR f.action_id <> a.id`},
 		{"I1", "feedback says merged, but its action's story does not", `SELECT f.id::text FROM feedback f WHERE f.decision = 'merged' AND NOT EXISTS (
 			SELECT 1 FROM action_logs l WHERE l.action_id = f.action_id AND l.log_type = 'merged' AND l.metadata->>'feedback' = f.id::text)`},
+		{"I1", "earlier content of revised feedback is lost", `SELECT f.id::text FROM feedback f WHERE revision > 0 AND revision <> (
+			SELECT count(*) FROM feedback_revisions r WHERE r.feedback_id = f.id AND r.revision < f.revision)`},
+		{"I1", "feedback retracted, but not decided, or its action's story does not say so", `SELECT f.id::text FROM feedback f
+			WHERE retracted_at IS NOT NULL AND (decision IS NULL OR decision = 'quarantined' OR action_id IS NOT NULL AND NOT EXISTS (
+				SELECT 1 FROM action_logs l WHERE l.action_id = f.action_id AND l.log_type = 'revised'
+					AND l.metadata->>'move' = 'retract' AND l.metadata->>'feedback' = f.id::text))`},
 		{"I1", "decision without a reason", `SELECT id::text FROM feedback WHERE decision IS NOT NULL AND reason = ''`},
 		{"I2", "next deadline event is late", `SELECT id::text FROM actions WHERE next_at < ?1`},
 		{"I2", "job not armed for too long", `SELECT id::text FROM actions WHERE next_at IS NOT NULL AND armed_gen < gen AND arm_after < ?0`},

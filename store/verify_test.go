@@ -52,6 +52,10 @@ func breaches() []breach {
 			`UPDATE actions SET feedback_id = (SELECT id FROM feedback WHERE decision = 'ignored') WHERE id = ?0`}},
 		{"I1", "feedback says merged, but its action's story does not", []string{
 			`UPDATE feedback SET decision = 'merged', action_id = ?0 WHERE decision = 'ignored'`}},
+		{"I1", "earlier content of revised feedback is lost", []string{
+			`UPDATE feedback SET revision = 1, revised_at = decided_at WHERE decision = 'ignored'`}},
+		{"I1", "feedback retracted, but not decided, or its action's story does not say so", []string{
+			`UPDATE feedback SET retracted_at = decided_at, retract_reason = 'other' WHERE action_id = ?0`}},
 		{"I1", "decision without a reason", []string{
 			`UPDATE feedback SET reason = '' WHERE decision = 'ignored'`}},
 		{"I2", "next deadline event is late", []string{
