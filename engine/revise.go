@@ -88,7 +88,7 @@ func (e *Engine) readRevision(ctx context.Context, src Source, was *model.Feedba
 	d.check = newChecker(faults)
 	own := strings.TrimPrefix(was.EventID, rawMark) // what had no id of its own has its hash, which no sender may write
 	if id := strings.TrimSpace(d.event.EventID); id != "" && id != was.EventID {
-		d.check.add("event_id", "unchangeable", "the id that the feedback came with, or none")
+		d.check.add("event_id", "conflict", "the id that the feedback came with, or none")
 	}
 	d.event.EventID = own
 	m := mapper{src: src, dir: rules.Directory(), now: now.Domain, maxAge: rules.MaxAge + now.Domain.Sub(was.CreatedAt), subjectKey: e.SubjectKey}
@@ -101,4 +101,17 @@ func (e *Engine) readRevision(ctx context.Context, src Source, was *model.Feedba
 	}
 	d.row.ID, d.row.EventID, d.row.CreatedAt = was.ID, was.EventID, was.CreatedAt
 	return d.row, nil
+}
+
+// ParseRetraction reads why a feedback is taken back: an object whose only member
+// is reason. Errors: *UnreadableError, model.FieldErrors.
+func ParseRetraction(raw []byte) (model.RetractReason, error) {
+	if err := readable(raw); err != nil {
+		return "", err
+	}
+	r := &reader{}
+	top := r.members(raw, "")
+	why := model.RetractReason(top.text("reason"))
+	top.end()
+	return why, r.faults.Err()
 }

@@ -166,6 +166,8 @@ type Feedback struct {
 	ReceivedAt   time.Time  `json:"received_at"`
 	AcceptedAt   time.Time  `json:"accepted_at"`
 	DecidedAt    *time.Time `json:"decided_at,omitempty"`
+	Revision     int        `json:"revision,omitempty" doc:"How often it was revised; absent: never."`
+	RetractedAt  *time.Time `json:"retracted_at,omitempty" doc:"Absent: it stands."`
 }
 
 // get answers GET /v1/feedback/{id} and GET /v1/feedback?event_id=. What a key
@@ -218,6 +220,7 @@ func answer(row *model.Feedback) Feedback {
 	f := Feedback{
 		ID: row.ID.String(), EventID: row.EventID, SourceSystem: row.SourceSystem, Status: "decided", Decision: string(row.Decision),
 		Reason: row.Reason, Mode: string(row.Mode), ReceivedAt: row.ReceivedAt.UTC(), AcceptedAt: row.CreatedAt.UTC(),
+		Revision: row.Revision,
 	}
 	switch row.Decision {
 	case "":
@@ -231,6 +234,10 @@ func answer(row *model.Feedback) Feedback {
 	if row.DecidedAt != nil {
 		at := row.DecidedAt.UTC()
 		f.DecidedAt = &at
+	}
+	if row.RetractedAt != nil {
+		at := row.RetractedAt.UTC()
+		f.RetractedAt = &at
 	}
 	return f
 }

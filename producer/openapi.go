@@ -20,6 +20,9 @@ const (
 	opPost = "post-feedback"
 	opGet  = "get-feedback"
 	opFind = "find-feedback"
+
+	opRevise  = "revise-feedback"
+	opRetract = "retract-feedback"
 )
 
 // Endpoints lists what the intake serves.
@@ -28,12 +31,14 @@ func Endpoints() []openapi.Endpoint {
 		{ID: opPost, Process: processName, Method: http.MethodPost, Path: "/v1/feedback", Scope: store.ScopeFeedbackWrite},
 		{ID: opFind, Process: processName, Method: http.MethodGet, Path: "/v1/feedback", Scope: store.ScopeFeedbackRead},
 		{ID: opGet, Process: processName, Method: http.MethodGet, Path: "/v1/feedback/{id}", Scope: store.ScopeFeedbackRead},
+		{ID: opRevise, Process: processName, Method: http.MethodPost, Path: "/v1/feedback/{id}/revise", Scope: store.ScopeFeedbackWrite},
+		{ID: opRetract, Process: processName, Method: http.MethodPost, Path: "/v1/feedback/{id}/retract", Scope: store.ScopeFeedbackWrite},
 	}
 }
 
 // routes serves the endpoints and their description.
 func (p *Producer) routes() http.Handler {
-	handlers := map[string]http.HandlerFunc{opPost: p.post, opFind: p.get, opGet: p.get}
+	handlers := map[string]http.HandlerFunc{opPost: p.post, opFind: p.get, opGet: p.get, opRevise: p.revise, opRetract: p.retract}
 	mux := http.NewServeMux()
 	for _, e := range Endpoints() {
 		mux.HandleFunc(e.Pattern(), handlers[e.ID])
@@ -65,6 +70,7 @@ func Describe(api huma.API) {
 	openapi.Answer(&find, http.StatusOK, decision, jsonType, openapi.Schema[Feedback](api))
 	tag(&find)
 	openapi.Describe[byEvent](api, find, nil)
+	describeRevise(api, ops[opRevise], ops[opRetract])
 }
 
 func tag(op *huma.Operation) { op.Tags = []string{"feedback"} }

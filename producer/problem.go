@@ -16,6 +16,7 @@ const (
 	codeTooMany  = "too-many-items"
 	codeInvalid  = "invalid-event"
 	codeChanged  = "event-changed"
+	codeGone     = "retracted"
 )
 
 // Problem says why something was refused (RFC 9457).
@@ -34,6 +35,8 @@ func problemOf(err error) *Problem {
 		return problem.Fields(codeInvalid, "The event is not valid", fields)
 	case errors.Is(err, model.ErrEventChanged):
 		return problem.New(http.StatusConflict, codeChanged, "This event id was accepted with other content", "send what changed under an id of its own")
+	case errors.Is(err, model.ErrRetracted):
+		return problem.New(http.StatusConflict, codeGone, "This feedback was retracted", "send what holds now under an id of its own")
 	case errors.Is(err, model.ErrForbidden):
 		return problem.New(http.StatusForbidden, codeHospital, "This key may not send feedback of this hospital", "")
 	case errors.Is(err, engine.ErrTooLarge):

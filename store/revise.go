@@ -150,13 +150,13 @@ func sameEvent(was, is *model.Feedback) error {
 	}
 	const instead = "what it was; to change that, retract the feedback and send it under another id"
 	if was.SourceType != is.SourceType {
-		faults.Add("source_type", "unchangeable", instead)
+		faults.Add("source_type", "conflict", instead)
 	}
 	if deref(was.HospitalID) != deref(is.HospitalID) {
-		faults.Add("hospital", "unchangeable", instead)
+		faults.Add("hospital", "conflict", instead)
 	}
 	if was.Mode != is.Mode {
-		faults.Add("mode", "unchangeable", instead)
+		faults.Add("mode", "conflict", instead)
 	}
 	return faults.Err()
 }

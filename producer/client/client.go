@@ -271,17 +271,18 @@ func (c *Client) request(ctx context.Context, body []byte) (*Batch, error) {
 
 // Get asks what became of a feedback, by the id of its receipt.
 func (c *Client) Get(ctx context.Context, id string) (Outcome, error) {
-	return c.get(ctx, c.url+"/"+url.PathEscape(id))
+	return c.ask(ctx, http.MethodGet, c.url+"/"+url.PathEscape(id), nil)
 }
 
 // GetByEvent asks what became of a feedback, by the sender's own event id.
 func (c *Client) GetByEvent(ctx context.Context, eventID string) (Outcome, error) {
-	return c.get(ctx, c.url+"?event_id="+url.QueryEscape(eventID))
+	return c.ask(ctx, http.MethodGet, c.url+"?event_id="+url.QueryEscape(eventID), nil)
 }
 
-func (c *Client) get(ctx context.Context, address string) (Outcome, error) {
+// ask makes a request about one feedback, and again while it may help.
+func (c *Client) ask(ctx context.Context, method, address string, body []byte) (Outcome, error) {
 	for try := 1; ; try++ {
-		r, err := c.getOnce(ctx, address)
+		r, err := c.askOnce(ctx, method, address, body)
 		if err == nil || !retryable(err) || try >= c.attempts {
 			return r, err
 		}
@@ -291,9 +292,9 @@ func (c *Client) get(ctx context.Context, address string) (Outcome, error) {
 	}
 }
 
-func (c *Client) getOnce(ctx context.Context, address string) (Outcome, error) {
+func (c *Client) askOnce(ctx context.Context, method, address string, body []byte) (Outcome, error) {
 	var r Outcome
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	req, err := jsonRequest(ctx, method, address, body)
 	if err != nil {
 		return r, fmt.Errorf("intake request: %w", err)
 	}

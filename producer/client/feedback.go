@@ -96,6 +96,8 @@ type Outcome struct {
 	ReceivedAt   time.Time  `json:"received_at"` // when the clock starts
 	AcceptedAt   time.Time  `json:"accepted_at"` // when the intake committed it
 	DecidedAt    *time.Time `json:"decided_at,omitempty"`
+	Revision     int        `json:"revision,omitempty"`     // how often it was revised
+	RetractedAt  *time.Time `json:"retracted_at,omitempty"` // nil: it stands
 }
 
 // Batch is what became of many events.
