@@ -158,7 +158,7 @@ func TestDescriptionIsServed(t *testing.T) {
 	require.Equal(t, 200, r.status)
 	require.NoError(t, decodeInto(strings.NewReader(string(r.body)), &doc))
 	assert.Equal(t, "3.1.0", doc.OpenAPI)
-	assert.Len(t, doc.Paths, 2)
+	assert.Len(t, doc.Paths, 4)
 	assert.Equal(t, []string{"event_id", "source_type", "hospital"}, doc.Components.Schemas["Event"].Required)
 	assert.Contains(t, string(r.body), "application/x-ndjson")
 	type responses = map[string]struct{ Content map[string]any }

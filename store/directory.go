@@ -19,24 +19,31 @@ import (
 func (s *Store) ApplyDirectory(ctx context.Context, d *sla.DirectoryDoc) (*sla.DirectoryRows, error) {
 	var rows *sla.DirectoryRows
 	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx, st txState) error {
-		// The version's row lock makes concurrent changes wait; what was read
-		// before it may be older, so the directory is read again behind it.
-		var version int64
-		err := tx.NewRaw("UPDATE directory_version SET version = version + 1 RETURNING version - 1").Scan(ctx, &version)
-		if err != nil {
-			return fmt.Errorf("raise the directory's version: %w", err)
-		}
-		prev, err := loadDirectory(ctx, tx, version) // never the cached one, never into the cache
-		if err != nil {
-			return err
-		}
-		newID := func() uuid.UUID { return model.NewID[struct{}]().UUID }
-		if rows, err = d.Rows(prev, newID, st.Now.Domain); err != nil {
+		var err error
+		if _, rows, err = resolveDirectory(ctx, tx, st, d); err != nil {
 			return err
 		}
 		return writeDirectory(ctx, tx, rows)
 	})
 	return rows, err
+}
+
+// resolveDirectory raises the directory's version and resolves a document on top
+// of what is there.
+func resolveDirectory(ctx context.Context, tx bun.Tx, st txState, d *sla.DirectoryDoc) (prev *sla.Directory, rows *sla.DirectoryRows, err error) {
+	// The version's row lock makes concurrent changes wait; what was read
+	// before it may be older, so the directory is read again behind it.
+	var version int64
+	err = tx.NewRaw("UPDATE directory_version SET version = version + 1 RETURNING version - 1").Scan(ctx, &version)
+	if err != nil {
+		return nil, nil, fmt.Errorf("raise the directory's version: %w", err)
+	}
+	if prev, err = loadDirectory(ctx, tx, version); err != nil { // never the cached one, never into the cache
+		return nil, nil, err
+	}
+	newID := func() uuid.UUID { return model.NewID[struct{}]().UUID }
+	rows, err = d.Rows(prev, newID, st.Now.Domain)
+	return prev, rows, err
 }
 
 func writeDirectory(ctx context.Context, tx bun.Tx, rows *sla.DirectoryRows) error {

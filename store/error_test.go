@@ -140,6 +140,7 @@ func pointers() map[string]bool {
 	all := map[string]bool{}
 	for table, columns := range map[string]string{
 		"feedback_revisions": "feedback_id",
+		"directory_changes":  "key_id person_id",
 		"users":              "hospital_id department_id substitute_id",
 		"departments":        "hospital_id manager_id",
 		"sla_configs":        "revision hospital_id department_id",

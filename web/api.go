@@ -14,6 +14,7 @@ import (
 	"github.com/pxactions/px/internal/openapi"
 	"github.com/pxactions/px/internal/problem"
 	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/sla"
 	"github.com/pxactions/px/store"
 )
 
@@ -68,6 +69,9 @@ func (a *api) handlers() map[string]handler {
 	}
 	for _, m := range moves() {
 		hs[moveOp(m)] = func(c *call) error { return a.move(c, m) }
+	}
+	for _, k := range sla.DirectoryKinds() {
+		hs[directoryOp(k)] = func(c *call) error { return a.putDirectory(c, k) }
 	}
 	return hs
 }

@@ -27,13 +27,9 @@ const maxBody = 256 << 10
 // returns the bytes that it was. Unknown members, and such of the wrong type, are
 // model.FieldErrors that name them. No body at all stands for an empty object.
 func (c *call) readBody(v any) ([]byte, error) {
-	raw, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
-	var max *http.MaxBytesError
-	switch {
-	case errors.As(err, &max):
-		return nil, &badRequest{status: http.StatusRequestEntityTooLarge, code: problem.TooLarge, title: "The request is too large", detail: fmt.Sprintf("at most %d bytes", maxBody)}
-	case err != nil:
-		return nil, &badRequest{status: http.StatusBadRequest, code: problem.Truncated, title: "The request did not arrive whole"}
+	raw, err := c.readRaw(maxBody)
+	if err != nil {
+		return nil, err
 	}
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return []byte("{}"), nil
@@ -48,6 +44,19 @@ func (c *call) readBody(v any) ([]byte, error) {
 	var faults model.FieldErrors
 	decode("", members, reflect.ValueOf(v).Elem(), &faults)
 	return raw, faults.Err()
+}
+
+// readRaw reads a request's body of at most so many bytes.
+func (c *call) readRaw(most int64) ([]byte, error) {
+	raw, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, most))
+	var max *http.MaxBytesError
+	switch {
+	case errors.As(err, &max):
+		return nil, &badRequest{status: http.StatusRequestEntityTooLarge, code: problem.TooLarge, title: "The request is too large", detail: fmt.Sprintf("at most %d bytes", most)}
+	case err != nil:
+		return nil, &badRequest{status: http.StatusBadRequest, code: problem.Truncated, title: "The request did not arrive whole"}
+	}
+	return raw, nil
 }
 
 func unreadable(err error) error {

@@ -50,6 +50,7 @@ func Describe(api huma.API) {
 	d.making()
 	d.filing()
 	d.following()
+	d.directory()
 	for _, m := range moves() {
 		d.move(m)
 	}

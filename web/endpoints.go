@@ -6,6 +6,7 @@ import (
 
 	"github.com/pxactions/px/internal/openapi"
 	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/sla"
 	"github.com/pxactions/px/store"
 )
 
@@ -48,6 +49,12 @@ func Endpoints() []openapi.Endpoint {
 	}
 	for _, m := range moves() {
 		es = append(es, write(moveOp(m), "/v1/actions/{id}/"+string(m), model.RightTo(m)))
+	}
+	for _, k := range sla.DirectoryKinds() {
+		es = append(es, openapi.Endpoint{
+			ID: directoryOp(k), Process: processName, Method: http.MethodPut, Path: "/v1/directory/" + string(k),
+			Scope: store.ScopeDirectoryWrite, Right: model.RightDirectory,
+		})
 	}
 	return append(es,
 		write(opAttach, "/v1/actions/{id}/attachments", model.RightAttach),
