@@ -400,3 +400,35 @@ func TestB27(t *testing.T) {
 		require.Equal(t, []any{"a", personID("cat")}, []any{d.Route.Rule.Name, *d.Outcome.Action.AssignedTo}, order)
 	}
 }
+
+// TestB29: who owns the action, or submitted it, never approves it, be they the
+// only PX Admin there is in the hospital: the group's are asked then.
+func TestB29(t *testing.T) {
+	t.Parallel()
+	people := usualCast()
+	people.Assignee, people.PXAdmins = "pxa", []string{"pxa"}
+	dir := house(people)
+	top := model.User{ID: personID("top"), Code: "top", Active: true, Roles: model.Of([]model.Role{model.RolePXAdmin})}
+	users := []model.User{top}
+	for _, u := range dir.Users {
+		users = append(users, *u)
+	}
+	var deps []model.Department
+	for _, d := range dir.Departments {
+		deps = append(deps, *d)
+	}
+	var hospitals []model.Hospital
+	for _, h := range dir.Hospitals {
+		hospitals = append(hospitals, *h)
+	}
+	dir = sla.NewDirectory(2, hospitals, deps, users, nil)
+	s := openScene(t, newAction(model.SeverityCritical, monday, people), builtIn(), dir, monday).
+		move(at(1), by("pxa", model.MoveStart)).move(at(2), by("pxa", model.MoveSubmit))
+	require.Equal(t, []string{"submitted top"}, s.heard())
+	_, err := sla.Apply(s.c, by("pxa", model.MoveApprove), at(3))
+	require.ErrorIs(t, err, model.ErrForbidden)
+	taken := s.move(at(3), sla.MoveRequest{Move: model.MoveAssign, Assignee: personID("bob"), Actor: personID("top").Ptr()})
+	_, err = sla.Apply(taken.c, by("pxa", model.MoveApprove), at(4))
+	require.ErrorIs(t, err, model.ErrForbidden, "who submitted, though not the owner any more")
+	require.Equal(t, model.StatusApproved, s.move(at(4), by("top", model.MoveApprove)).c.Action.Status)
+}

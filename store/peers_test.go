@@ -9,6 +9,7 @@ import (
 
 	"github.com/pxactions/px/internal/scenario"
 	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/sla"
 	"github.com/pxactions/px/store"
 )
 
@@ -153,6 +154,45 @@ func TestB17(t *testing.T) {
 	checkStages(t, w, moved.ID)
 	if n := w.Count("SELECT count(*) FROM messages WHERE action_id = ? AND reason = 'escalation'", moved.ID); n != 0 {
 		t.Errorf("%d escalations, want none", n)
+	}
+	w.Holds()
+}
+
+// TestB30: who has left is deactivated, not deleted: their rows of the log stay,
+// with their name, and the chain with them. The database refuses a deletion.
+func TestB30(t *testing.T) {
+	t.Parallel()
+	w := scenario.New(t, scenario.NoAck())
+	a := w.Create(w.Complaint(model.SeverityHigh))[0]
+	owner := w.User("ruh-huda")
+	if *a.AssignedTo != owner.ID {
+		w.Move(a.ID, sla.MoveRequest{Move: model.MoveAssign, Assignee: owner.ID})
+	}
+	w.Move(a.ID, sla.MoveRequest{Move: model.MoveStart, Actor: &owner.ID})
+	w.Move(a.ID, sla.MoveRequest{Move: model.MoveNote, Actor: &owner.ID, Text: "called the family"})
+	if _, err := w.Store.DB().NewRaw("DELETE FROM users WHERE id = ?", owner.ID).Exec(t.Context()); err == nil {
+		t.Fatal("a user of the log was deleted")
+	}
+	gone := false
+	doc := &sla.DirectoryDoc{Users: []sla.UserSpec{{Code: owner.Code, Name: owner.Name, Hospital: "RUH", Active: &gone}}}
+	if _, err := w.Store.ApplyDirectory(t.Context(), doc); err != nil {
+		t.Fatal(err)
+	}
+	story, err := w.Store.Story(t.Context(), a.ID, store.StoryOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for _, l := range story.Logs {
+		if l.CreatedBy != nil && *l.CreatedBy == owner.ID {
+			rows++
+		}
+	}
+	if u := story.Dir.Users[owner.ID]; rows != 2 || u == nil || u.Name != owner.Name || u.Active {
+		t.Errorf("%d rows by %+v, want the two that they wrote, under their name", rows, u)
+	}
+	if broken, _, _, err := w.Store.VerifyChains(t.Context(), model.ActionID{}, 100); err != nil || len(broken) > 0 {
+		t.Errorf("chains = %+v, %v", broken, err)
 	}
 	w.Holds()
 }
