@@ -28,8 +28,8 @@ func (e *Engine) Move(ctx context.Context, id model.ActionID, version int64, req
 }
 
 // MoveOnce is Move, and remembers the request where m.Once says so: a repeat is
-// answered with the action as it is then. A move for any version that another one
-// got in the way of is tried again. Errors: as Move, and store.ErrReused.
+// answered with the action as it is then. A move that another one got in the way of
+// is tried again, but for a version that has passed. Errors: as Move, and store.ErrReused.
 func (e *Engine) MoveOnce(ctx context.Context, m store.Move) (store.Moved, error) {
 	if err := storable(m.Request); err != nil {
 		return store.Moved{}, err
@@ -38,7 +38,8 @@ func (e *Engine) MoveOnce(ctx context.Context, m store.Move) (store.Moved, error
 	var err error
 	for range moveTries {
 		moved, err = e.moveOnce(ctx, m)
-		if again := errors.Is(err, model.ErrConflict) || store.Contended(err); m.Version != 0 || !again || ctx.Err() != nil {
+		again := store.Contended(err) || m.Version == 0 && errors.Is(err, model.ErrConflict)
+		if !again || ctx.Err() != nil {
 			break
 		}
 	}

@@ -256,6 +256,8 @@ func (t *turn) changeDue(m MoveRequest) error {
 		return fieldError("due_at", "required", "the new deadline")
 	case t.Action.IsOverdue && due.Before(t.now.Add(Floor)):
 		return fieldError("due_at", "range", fmt.Sprintf("at least %d hours ahead, for the action is overdue", int(Floor.Hours())))
+	case due.After(t.now.AddDate(farthest, 0, 0)), due.Before(t.now.AddDate(-farthest, 0, 0)):
+		return fieldError("due_at", "range", fmt.Sprintf("at most %d years away", farthest))
 	}
 	was := t.standing()
 	t.Action.DueManual = true
@@ -264,6 +266,10 @@ func (t *turn) changeDue(m MoveRequest) error {
 	t.tellStanding(was)
 	return nil
 }
+
+// farthest is how far a deadline may be, in years: what is planned behind it has
+// to be an instant that can be stored.
+const farthest = 10
 
 // hold stops the clock: nothing of the plan comes due until it resumes, by a
 // person or by itself.

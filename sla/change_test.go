@@ -62,6 +62,8 @@ func TestWrongRequests(t *testing.T) {
 		{"another hospital's department", toDepartment("AFAR"), "department", "unknown"},
 		{"no due", sla.MoveRequest{Move: model.MoveDue, Reason: "because"}, "due_at", "required"},
 		{"a due without a reason", sla.MoveRequest{Move: model.MoveDue, DueAt: at(30)}, "reason", "required"},
+		{"a due too far", toDue(at(0).AddDate(11, 0, 0)), "due_at", "range"},
+		{"a due too long ago", toDue(at(0).AddDate(-11, 0, 0)), "due_at", "range"},
 		{"a due too near for an overdue action", toDue(at(29).Add(-time.Second)), "due_at", "range"},
 		{"an empty note", sla.MoveRequest{Move: model.MoveNote, Text: " "}, "text", "required"},
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/uptrace/bun"
 
@@ -17,6 +18,9 @@ import (
 // one is the caller's to decide.
 func (s *Store) ActionByRef(ctx context.Context, ref string) (*model.Action, error) {
 	var a model.Action
+	if strings.ContainsRune(ref, 0) || !utf8.ValidString(ref) {
+		return nil, fmt.Errorf("action: %w", model.ErrNotFound) // PostgreSQL cannot be asked for it
+	}
 	q := s.db.NewSelect().Model(&a)
 	if id, err := model.ParseID[model.Action](ref); err == nil {
 		q = q.Where("a.id = ?", id)

@@ -114,6 +114,9 @@ func decodeField(path string, raw json.RawMessage, to reflect.Value, faults *mod
 		return
 	}
 	if json.Unmarshal(raw, to.Addr().Interface()) == nil {
+		if at, ok := to.Interface().(*time.Time); ok && !storable(*at) {
+			faults.Add(path, "range", "an instant of these centuries")
+		}
 		return
 	}
 	want := "text"

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pxactions/px/model"
 )
@@ -34,7 +35,14 @@ func newQuery(c *call, names ...string) *queryReader {
 	return q
 }
 
-func (q *queryReader) text(name string) string { return strings.TrimSpace(q.values.Get(name)) }
+func (q *queryReader) text(name string) string {
+	v := strings.TrimSpace(q.values.Get(name))
+	if strings.ContainsRune(v, 0) || !utf8.ValidString(v) {
+		q.faults.Add(name, "encoding", "UTF-8 text without NUL characters")
+		return ""
+	}
+	return v
+}
 
 func (q *queryReader) flag(name string) bool {
 	v := q.text(name)
@@ -63,11 +71,15 @@ func (q *queryReader) instant(name string) time.Time {
 	}
 	// A + that was not encoded has come as a blank.
 	at, err := time.Parse(time.RFC3339, strings.Replace(v, " ", "+", 1))
-	if err != nil {
+	if err != nil || !storable(at) {
 		q.faults.Add(name, "format", "an instant with its offset, such as 2026-03-02T15:04:00Z")
 	}
 	return at
 }
+
+// storable reports whether an instant is one that the database and JSON can hold,
+// with room around it for what is reckoned from it.
+func storable(at time.Time) bool { return at.Year() >= 1900 && at.Year() < 9000 }
 
 // oneOf reads words, given several times or with commas between them.
 func oneOf[T ~string](q *queryReader, name string, all []T) []T {
