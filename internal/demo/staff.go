@@ -166,7 +166,7 @@ func (s *staff) request(a *action, move model.Move) (sla.MoveRequest, bool) {
 		req.Text = "Spoke with everybody involved."
 	case model.MoveSubmit, model.MoveClose:
 		req.ActionPlan, req.Outcome = "Apologise, explain, see that it does not happen again.", "Done and told."
-		req.RootCause, req.Informed = "communication", &sla.Informed{At: a.ReceivedAt, How: model.InformedPhone}
+		req.RootCause, req.Informed = "communication", &sla.Informed{At: s.clk.now().Add(-time.Minute), How: model.InformedPhone}
 	case model.MoveApprove, model.MoveReject:
 		req.Actor = s.approver(a)
 	}
