@@ -56,7 +56,7 @@ func TestAFileIsRefused(t *testing.T) {
 	require.Equal(t, []string{"file", "required"}, []string{faults[0].Field, faults[0].Code})
 	_, err = sla.Apply(s.c, sla.MoveRequest{Move: model.MoveAttach, Actor: personID("gone").Ptr(), File: someFile(true)}, at(1))
 	require.ErrorIs(t, err, model.ErrForbidden)
-	s.move(at(2), by("ann", model.MoveCancel))
+	s.move(at(2), by("pxa", model.MoveCancel))
 	_, err = sla.Apply(s.c, sla.MoveRequest{Move: model.MoveAttach, Actor: personID("ann").Ptr(), File: someFile(true)}, at(3))
 	require.ErrorAs(t, err, new(*model.TransitionError))
 }
