@@ -128,7 +128,7 @@ func bugsOnly(name string) bool {
 		"actions_ended_without_next", "feedback_decided_whole", "feedback_action_whole", "feedback_mapped", "deadline_events_not_early",
 		"action_logs_seq_positive", "action_attachments_size", "action_attachments_storage_key", "messages_key_key", "messages_open_has_try",
 		"messages_claim_whole", "api_keys_hash_key", "surveys_metric_check", "calendar_feeds_failed_whole", "hooks_deleted_rest",
-		"feedback_revisions_not_negative",
+		"feedback_revisions_not_negative", "idempotency_keys_key_length",
 	}, name)
 }
 
@@ -151,6 +151,7 @@ func pointers() map[string]bool {
 		"action_logs":        "action_id created_by",
 		"log_texts":          "log_id",
 		"action_words":       "action_id",
+		"idempotency_keys":   "action_id",
 		"action_attachments": "action_id uploaded_by",
 		"messages":           "action_id event_id recipient_id",
 		"credentials":        "user_id",
