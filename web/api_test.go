@@ -483,6 +483,22 @@ func TestActionsAreMadeByHand(t *testing.T) {
 	s.Holds()
 }
 
+func TestWhatCannotBeDecidedYetIsKept(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	release := s.Lock("action_logs")
+	r := s.do(t, http.MethodPost, "/v1/actions", `{"title":"x","hospital":"RUH"}`, "Idempotency-Key", "later")
+	release()
+	require.Equal(t, http.StatusAccepted, r.status, r.body)
+	kept := into[web.MadeAction](t, r)
+	assert.Empty(t, kept.Decision)
+	assert.Equal(t, 1, s.Count("SELECT count(*) FROM feedback WHERE id = ? AND decision IS NULL", kept.FeedbackID))
+	again := s.do(t, http.MethodPost, "/v1/actions", `{"title":"x","hospital":"RUH"}`, "Idempotency-Key", "later")
+	require.Equal(t, http.StatusOK, again.status, again.body)
+	assert.Equal(t, kept.FeedbackID, into[web.MadeAction](t, again).FeedbackID)
+	assert.Equal(t, 1, s.Count("SELECT count(*) FROM actions"))
+}
+
 func TestMovesAreCountedByPerson(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
