@@ -43,7 +43,8 @@ func (r Reach) String() string { return []string{"–", "own", "department", "ho
 const RoleService Role = "Service"
 
 // Roles lists the roles of the access table. Everybody in the directory has at
-// least what Staff has; other roles than these are for routing only.
+// least what Staff has, but for auditors, who read only; other roles than these are
+// for routing only.
 func Roles() []Role {
 	return []Role{RolePXAdmin, RolePXCoordinator, RoleManager, RoleExecutive, RoleAuditor, RoleStaff, RoleService}
 }

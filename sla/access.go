@@ -30,11 +30,14 @@ func (d *Directory) Access(id model.UserID, readers []model.Role, at time.Time) 
 	if u == nil || !u.Active {
 		return Access{}, fmt.Errorf("%w: not an active user of the directory", model.ErrForbidden)
 	}
-	x := Access{dir: d, user: u, roles: []model.Role{model.RoleStaff}, hospital: d.hospitalOf(u), readers: readers, at: at}
+	x := Access{dir: d, user: u, hospital: d.hospitalOf(u), readers: readers, at: at}
 	for _, r := range u.Roles.V {
 		if slices.Contains(model.Roles(), r) && r != model.RoleService {
 			x.roles = append(x.roles, r)
 		}
+	}
+	if len(x.roles) != 1 || x.roles[0] != model.RoleAuditor { // who is an auditor and nothing else reads only
+		x.roles = append(x.roles, model.RoleStaff)
 	}
 	for id, dep := range d.Departments {
 		if dep.ManagerID == nil {

@@ -44,6 +44,10 @@ func TestWhoMayDoWhat(t *testing.T) {
 			d.Users[personID(code)].Roles.V = []model.Role{model.RoleManager}
 		}
 	}
+	auditor := func(a *model.Action, d *sla.Directory) {
+		d.Users[personID("cat")].Roles.V = []model.Role{model.RoleAuditor}
+		a.AssignedTo = personID("cat").Ptr()
+	}
 	const view, submit, assign, approve = model.RightView, model.Right("submit"), model.Right("assign"), model.Right("approve")
 	for _, tt := range []struct {
 		name   string
@@ -65,6 +69,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"a coordinator does not approve", "coo", approve, nil, false},
 		{"an admin approves", "pxa", approve, nil, true},
 		{"an admin of another hospital does not see", "far", view, nil, false},
+		{"an auditor sees", "cat", view, auditor, true},
+		{"an auditor makes none", "cat", model.RightCreate, auditor, false},
+		{"an auditor does not even work what they own", "cat", submit, auditor, false},
 		{"an executive sees", "exe", view, nil, true},
 		{"an executive does not work", "exe", submit, nil, false},
 		{"who is involved does not see, an admin neither", "pxa", view, involved("pxa"), false},

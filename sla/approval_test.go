@@ -165,6 +165,12 @@ func TestEscalateByHand(t *testing.T) {
 		require.Equal(t, []string{"escalation ann", "escalation pxa", "escalation pxb"}, s.move(at(2), up("coo")).heard())
 		require.Equal(t, 2, s.c.Action.EscalationLevel)
 	})
+	t.Run("by who would be told: the next rung hears", func(t *testing.T) {
+		t.Parallel()
+		s := opened(t, model.SeverityCritical).move(at(1), up("mgr"))
+		require.Equal(t, []string{"escalation ann", "escalation pxa", "escalation pxb"}, s.heard())
+		require.Equal(t, []string{"escalation ann", "escalation mgr"}, s.fireUntil(at(26)).heard(), "the rung passed over comes after")
+	})
 	t.Run("a stage that comes due just then is what was asked for", func(t *testing.T) {
 		t.Parallel()
 		s := opened(t, model.SeverityCritical).fireUntil(at(24)).move(at(26), up("coo"))

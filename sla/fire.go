@@ -118,7 +118,7 @@ func (t *turn) settle() bool {
 func (t *turn) take(e PlannedEvent, last bool) {
 	targets, copies := t.addressees(e)
 	if t.byHand && t.actor != nil { // who makes a move gets no message about it
-		targets, copies = without(targets, *t.actor), without(copies, *t.actor)
+		copies = without(copies, *t.actor)
 	}
 	done := model.DoneTold
 	switch {

@@ -10,13 +10,14 @@ import (
 func ladderRungs() []Rung { return []Rung{RungManager, RungPXAdmin, RungExecutive} }
 
 // stageTargets says whom a stage tells: those that the SLA config names for it,
-// less the assignee; where that leaves nobody, by the ladder.
+// less the assignee and who escalates by hand; where that leaves nobody, by the
+// ladder.
 func (t *turn) stageTargets(no int) []model.UserID {
 	var ids []model.UserID
 	for _, target := range t.stage(no).Targets {
 		ids = union(ids, t.named(target))
 	}
-	if ids = without(ids, t.assignee()...); len(ids) > 0 {
+	if ids = without(ids, t.knowing()...); len(ids) > 0 {
 		return ids
 	}
 	return t.climb()
@@ -43,14 +44,14 @@ func (t *turn) named(target StageTarget) []model.UserID {
 }
 
 // climb says whom a stage tells by the ladder: of the first rung that still
-// holds somebody who is neither assignee nor already told in this period, those
+// holds somebody who neither knows of it nor was told in this period, those
 // people only. When none is left, the last rung that holds anybody besides the
 // assignee is told again. Empty: there is nobody at all.
 func (t *turn) climb() []model.UserID {
 	told := t.toldIn(t.Action.Period)
 	var again []model.UserID
 	for _, r := range ladderRungs() {
-		held := without(t.Dir.Rung(r, &t.Action, t.now, t.barred()), t.assignee()...)
+		held := without(t.Dir.Rung(r, &t.Action, t.now, t.barred()), t.knowing()...)
 		if fresh := without(held, told...); len(fresh) > 0 {
 			return fresh
 		}
@@ -59,6 +60,16 @@ func (t *turn) climb() []model.UserID {
 		}
 	}
 	return again
+}
+
+// knowing are whom a stage has nothing to tell as its target: the assignee, and
+// who takes it by hand.
+func (t *turn) knowing() []model.UserID {
+	ids := t.assignee()
+	if t.byHand && t.actor != nil {
+		ids = append(ids, *t.actor)
+	}
+	return ids
 }
 
 // toldIn lists whom the stages taken in a period told as their targets.

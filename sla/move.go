@@ -198,15 +198,11 @@ func (t *turn) escalate(m MoveRequest) error {
 		return nil
 	}
 	e := PlannedEvent{Kind: model.EventEscalation, Stage: t.nextStage(), At: t.now}
-	told := t.stageTargets(e.Stage)
-	if t.actor != nil {
-		told = without(told, *t.actor)
-	}
-	if len(told) == 0 {
+	t.byHand = true
+	if len(t.stageTargets(e.Stage)) == 0 {
 		return t.refuse(m.Move, "there is nobody else to tell")
 	}
 	t.log(model.LogEscalation, "Escalated by hand", model.LogMetadata{"move": m.Move, "stage": e.Stage}).Text = m.Reason
-	t.byHand = true
 	t.take(e, true)
 	t.byHand = false
 	return nil

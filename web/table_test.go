@@ -28,7 +28,7 @@ func (a attempt) want() int {
 	can := func(right model.Right) bool {
 		near := map[string]model.Reach{"department": model.ReachDepartment, "hospital": model.ReachHospital}[a.place]
 		for _, role := range []model.Role{a.role, model.RoleStaff} {
-			if role == model.RoleStaff && a.role == model.RoleService {
+			if role == model.RoleStaff && (a.role == model.RoleService || a.role == model.RoleAuditor) {
 				continue
 			}
 			reach := model.ReachOf(role, right)
@@ -116,9 +116,6 @@ func TestEveryTransitionTimesEveryRole(t *testing.T) {
 		got, want := r.status, a.want()
 		if got == http.StatusNoContent {
 			got = http.StatusOK
-		}
-		if want == http.StatusOK && a.move == model.MoveEscalate && a.role == model.RoleManager {
-			want = got // the first rung is who asks: nobody may be left to tell
 		}
 		assert.Equal(t, want, got, "%s of %s (held %t, %s, owner %s) by %s %q (%s): %s", a.move, a.status, a.held, a.source, a.owner, a.role, a.person, a.place, r.body)
 		mu.Lock()
