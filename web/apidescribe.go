@@ -13,24 +13,27 @@ import (
 	"github.com/pxactions/px/model"
 )
 
-// Who asks, and what for, in every request.
-type actorParams struct {
+// ActorParams describes who asks. It is exported, as those below, because huma
+// looks into no other struct within one.
+type ActorParams struct {
 	OnBehalfOf string `header:"On-Behalf-Of" doc:"The code of the person who acts, for a key with the scope on-behalf-of. Absent: the key acts for itself."`
 	RequestID  string `header:"X-Request-Id" pattern:"^[A-Za-z0-9._-]{1,64}$" doc:"Echoed, logged and kept with the change; else one is made."`
 }
 
-type actionParams struct {
+// ActionParams describes which action is meant.
+type ActionParams struct {
 	ID string `path:"id" doc:"The action's id or ref." example:"RUH-26-0004172"`
-	actorParams
+	ActorParams
 }
 
-type onceParams struct {
+// OnceParams describes a request that is made once.
+type OnceParams struct {
 	Once string `header:"Idempotency-Key" maxLength:"200" pattern:"^[!-~]{1,200}$" doc:"A repeat with the same key, within 7 days, is answered and not made again; with another request it is refused (422)."`
 }
 
 type moveParams struct {
-	actionParams
-	onceParams
+	ActionParams
+	OnceParams
 	IfMatch string `header:"If-Match" doc:"The ETag of the action as it was read: another version is refused (412). * or absent: any."`
 }
 
@@ -71,27 +74,27 @@ func (d *describer) reading() {
 	list := d.op(opList, "List actions", "Those that the actor may see, without their long texts.", 422)
 	answer[ActionList](d, &list, http.StatusOK, "One page.")
 	type listParams struct {
-		listQuery
-		actorParams
+		ListQuery
+		ActorParams
 	}
 	openapi.Describe[listParams](d.api, list, nil)
 
 	get := d.op(opGet, "One action", "", 404)
 	etagged(answer[Action](d, &get, http.StatusOK, "The action."))
-	openapi.Describe[actionParams](d.api, get, nil)
+	openapi.Describe[ActionParams](d.api, get, nil)
 
 	timeline := d.op(opTimeline, "What has happened to an action", "", 404)
 	answer[Timeline](d, &timeline, http.StatusOK, "Its log, the events of its plan that were taken, and its messages.")
-	openapi.Describe[actionParams](d.api, timeline, nil)
+	openapi.Describe[ActionParams](d.api, timeline, nil)
 
 	plan := d.op(opPlan, "What comes next", "", 404)
 	etagged(answer[Plan](d, &plan, http.StatusOK, "Its plan."))
-	openapi.Describe[actionParams](d.api, plan, nil)
+	openapi.Describe[ActionParams](d.api, plan, nil)
 
 	explain := d.op(opExplain, "Why an action is as it is", "From recorded facts; in words to who accepts text/plain.", 404)
 	answer[engine.Explanation](d, &explain, http.StatusOK, "Why it is there, whose it is, when it is due and what comes next.")
 	explain.Responses["200"].Content["text/plain"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
-	openapi.Describe[actionParams](d.api, explain, nil)
+	openapi.Describe[ActionParams](d.api, explain, nil)
 
 	report := d.op(opMoveReport, "Who made figures look better", "Due overrides, downgrades, holds and cancels, by person.", 422)
 	answer[MoveReport](d, &report, http.StatusOK, "By person.")
@@ -99,7 +102,7 @@ func (d *describer) reading() {
 		From     string `query:"from" required:"true" format:"date-time" doc:"Made then or later."`
 		To       string `query:"to" format:"date-time" doc:"Made before then; absent: now."`
 		Hospital string `query:"hospital" doc:"By code; absent: all where the actor has the right."`
-		actorParams
+		ActorParams
 	}
 	openapi.Describe[reportParams](d.api, report, nil)
 }
@@ -116,8 +119,8 @@ func (d *describer) making() {
 	etagged(joined)
 	answer[MadeAction](d, &op, http.StatusAccepted, "Kept, but not decided yet, or no action came of it: decision says which.")
 	type makeParams struct {
-		actorParams
-		onceParams
+		ActorParams
+		OnceParams
 	}
 	openapi.Describe[makeParams](d.api, op, body(d, reflect.TypeFor[manualAction](), true, "ManualAction"))
 }

@@ -214,7 +214,7 @@ func (d *describer) filing() {
 	added := answer[Attachment](d, &attach, http.StatusCreated, "Kept, and told of in the action's log.")
 	added.Headers["Location"] = openapi.Header("The file's address.")
 	type attachParams struct {
-		actionParams
+		ActionParams
 		IfMatch string `header:"If-Match" doc:"The ETag of the action as it was read: another version is refused (412). * or absent: any."`
 	}
 	text := func(description string) *huma.Schema {
@@ -229,7 +229,7 @@ func (d *describer) filing() {
 
 	list := d.op(opFiles, "List an action's files", "", 404)
 	answer[AttachmentList](d, &list, http.StatusOK, "The files.")
-	openapi.Describe[actionParams](d.api, list, nil)
+	openapi.Describe[ActionParams](d.api, list, nil)
 
 	get := d.op(opFile, "One file", "To be saved, not shown.", 404)
 	whole := openapi.Answer(&get, http.StatusOK, "The file, of the type that was found in it.", "*/*", &huma.Schema{Type: huma.TypeString, Format: "binary"})
@@ -239,7 +239,7 @@ func (d *describer) filing() {
 		r.Headers["ETag"] = openapi.Header("The file's SHA-256, in quotes.")
 	}
 	type fileParams struct {
-		actionParams
+		ActionParams
 		Attachment  string `path:"attachment" format:"uuid"`
 		IfNoneMatch string `header:"If-None-Match" doc:"The ETag that the reader has."`
 	}

@@ -26,8 +26,8 @@ type Total struct {
 // maxPage is how many actions a page may have.
 const maxPage = 200
 
-// listQuery are the parameters of a list; its tags describe them.
-type listQuery struct {
+// ListQuery describes the parameters of a list.
+type ListQuery struct {
 	Hospital   string   `query:"hospital" doc:"By code."`
 	Department string   `query:"department" doc:"By code: RUH/ED, or ED with hospital."`
 	Status     []string `query:"status" enum:"open,in_progress,pending_approval,approved,closed,cancelled" doc:"Any of these. Absent: all."`
@@ -75,7 +75,7 @@ func (a *api) list(c *call) error {
 
 // filter reads what is asked for, and whether it is to be counted.
 func (c *call) filter() (f store.ActionFilter, total bool, err error) {
-	q := newQuery(c, namesOf[listQuery]()...)
+	q := newQuery(c, namesOf[ListQuery]()...)
 	f = store.ActionFilter{
 		Statuses: oneOf(q, "status", model.Statuses()), Severities: oneOf(q, "severity", model.Severities()), Sources: oneOf(q, "source", model.SourceTypes()),
 		Assignee: q.user("assignee"), Unassigned: q.flag("unassigned"), Overdue: q.flag("overdue"), Escalated: q.number("escalated", 0, 100),

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"mime"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -92,6 +93,19 @@ func TestTheDescriptionIsWhole(t *testing.T) {
 		require.NotNil(t, op, e.Pattern())
 		assert.Equal(t, []string{e.Scope}, op.Security[0]["bearer"], e.Pattern())
 		assert.NotEmpty(t, op.Summary, e.Pattern())
+		described := map[string]string{}
+		for _, p := range op.Parameters {
+			described[p.Name] = p.In
+		}
+		for _, m := range regexp.MustCompile(`{(\w+)}`).FindAllStringSubmatch(e.Path, -1) {
+			assert.Equal(t, "path", described[m[1]], "%s: %s", e.Pattern(), m[1])
+		}
+		if e.Path != "/v1/events" {
+			assert.Equal(t, "header", described["On-Behalf-Of"], e.Pattern())
+		}
+		if e.Method == http.MethodGet && e.Path == "/v1/actions" {
+			assert.Equal(t, "query", described["sort"])
+		}
 		for _, status := range []string{"401", "403", "500", "503"} {
 			assert.NotNil(t, op.Responses[status], "%s %s", e.Pattern(), status)
 		}
