@@ -52,6 +52,9 @@ func (s *server) streamAt(w http.ResponseWriter, r *http.Request, f store.Change
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // a proxy in between passes on at once
+	if r.Method == http.MethodHead {
+		return // there is nothing to wait for, and the connection is used again
+	}
 	fmt.Fprintf(&out.buf, "retry: %d\n", streamRetry)
 	s.stream(r.Context(), out, f, page, p)
 }
