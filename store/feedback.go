@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/uptrace/bun"
 
@@ -340,6 +341,9 @@ func (s *Store) Feedback(ctx context.Context, id model.FeedbackID) (*model.Feedb
 
 // FeedbackByEvent is Feedback by the sender's own id.
 func (s *Store) FeedbackByEvent(ctx context.Context, sourceSystem, eventID string) (*model.Feedback, error) {
+	if strings.ContainsRune(eventID, 0) || !utf8.ValidString(eventID) {
+		return nil, fmt.Errorf("feedback: %w", model.ErrNotFound) // PostgreSQL cannot be asked for it
+	}
 	var row model.Feedback
 	err := s.db.NewSelect().Model(&row).Where("source_system = ?", sourceSystem).Where("event_id = ?", eventID).Scan(ctx)
 	if err := mapErr(err); err != nil {
