@@ -126,6 +126,7 @@ func TestUnknownRoutesAreProblems(t *testing.T) {
 		{"no such path", "GET", "/v2/feedback", 404, ""},
 		{"the root", "GET", "/", 404, ""},
 		{"deleting", "DELETE", "/v1/feedback/0190a000-0000-7000-8000-000000000001", 405, "GET, HEAD"},
+		{"a path that is not clean", "GET", "/v1//feedback", 404, ""},
 		{"putting", "PUT", "/v1/feedback", 405, "GET, HEAD, POST"},
 	}
 	for _, tt := range tests {
@@ -138,7 +139,7 @@ func TestUnknownRoutesAreProblems(t *testing.T) {
 		})
 	}
 	key := w.key()
-	for _, path := range []string{"/v1/feedback/none", "/v1/feedback/0190a000-0000-7000-8000-000000000001", "/v1/feedback?event_id=none"} {
+	for _, path := range []string{"/v1/feedback/none", "/v1/feedback/0190a000-0000-7000-8000-000000000001", "/v1/feedback?event_id=none", "/v1/feedback?event_id=%00"} {
 		assert.Equal(t, "not-found", w.do("GET", path, key, "", "").problem(t).Code)
 	}
 	assert.Equal(t, "event_id", w.do("GET", "/v1/feedback", key, "", "").problem(t).Errors[0].Field)

@@ -64,7 +64,7 @@ func Describe(api huma.API) {
 	tag(&get)
 	openapi.Describe[byID](api, get, nil)
 	type byEvent struct {
-		EventID string `query:"event_id" doc:"The sender's own id. Needed."`
+		EventID string `query:"event_id" required:"true" doc:"The sender's own id."`
 	}
 	find := ops[opFind].Operation(api, "What became of an event", "", 401, 403, 404, 422, 500, 503)
 	openapi.Answer(&find, http.StatusOK, decision, jsonType, openapi.Schema[Feedback](api))

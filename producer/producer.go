@@ -67,7 +67,7 @@ func New(o Options) (*Producer, error) {
 			return nil, fmt.Errorf("producer: describe the intake: %w", err)
 		}
 	}
-	p.http = p.routes()
+	p.http = openapi.Exact(p.routes())
 	return p, nil
 }
 

@@ -58,7 +58,7 @@ func (s *server) newAPI(o Options) (*api, error) {
 		return nil, fmt.Errorf("web: handler %s is in no row of the table of endpoints", id)
 	}
 	mux.HandleFunc("/", o.Doc.Unknown(processName))
-	a.http = mux
+	a.http = openapi.Exact(mux)
 	return a, nil
 }
 

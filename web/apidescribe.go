@@ -111,12 +111,14 @@ func (d *describer) making() {
 	op := d.op(opMake, "Make an action by hand",
 		"It is kept as a feedback of the key's source system and decided at once; metadata gets made_by, the person's code.", 400, 409, 413, 415, 422)
 	made := answer[MadeAction](d, &op, http.StatusCreated, "The action was made.")
-	made.Headers["Location"] = openapi.Header("The action's address.")
+	made.Headers["Location"] = openapi.Always("The action's address.")
 	etagged(made)
+	made.Headers["ETag"].Required = false // absent where the maker may not see it
 	joined := answer[MadeAction](d, &op, http.StatusOK, "It joined an action that was there already, or was made before under this Idempotency-Key.")
-	joined.Headers["Location"] = openapi.Header("The action's address.")
+	joined.Headers["Location"] = openapi.Always("The action's address.")
 	replayed(joined)
 	etagged(joined)
+	joined.Headers["ETag"].Required = false
 	answer[MadeAction](d, &op, http.StatusAccepted, "Kept, but not decided yet, or no action came of it: decision says which.")
 	type makeParams struct {
 		ActorParams
@@ -137,7 +139,7 @@ func (d *describer) move(m model.Move) {
 }
 
 func etagged(r *huma.Response) {
-	r.Headers["ETag"] = openapi.Header(`The action's version in quotes, for If-Match: "3"`)
+	r.Headers["ETag"] = openapi.Always(`The action's version in quotes, for If-Match: "3"`)
 }
 
 func replayed(r *huma.Response) {

@@ -212,7 +212,7 @@ func (d *describer) filing() {
 	attach := d.op(opAttach, "Add a file", "A form whose last part is the file; it is stored as it comes in, looked into for its type, and hashed.",
 		400, 404, 409, 412, 415, 422)
 	added := answer[Attachment](d, &attach, http.StatusCreated, "Kept, and told of in the action's log.")
-	added.Headers["Location"] = openapi.Header("The file's address.")
+	added.Headers["Location"] = openapi.Always("The file's address.")
 	type attachParams struct {
 		ActionParams
 		IfMatch string `header:"If-Match" doc:"The ETag of the action as it was read: another version is refused (412). * or absent: any."`

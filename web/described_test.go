@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"mime"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/pxactions/px/internal/problem"
 	"github.com/pxactions/px/web"
 )
 
@@ -111,4 +113,26 @@ func TestTheDescriptionIsWhole(t *testing.T) {
 		}
 		assert.Equal(t, e.Method != http.MethodGet, op.RequestBody != nil, "%s", e.Pattern())
 	}
+}
+
+func TestWhatIsNoPathIsNotFound(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	for _, path := range []string{"/v1//actions", "/v1/./actions", "/v1/actions/../reports/moves", "/v1", "/v1/", "/v1/actions/", "/v1/actions/%ff/timeline"} {
+		req := httptest.NewRequest(http.MethodGet, path, nil)
+		req.Header.Set("Authorization", "Bearer "+s.key)
+		rec := httptest.NewRecorder()
+		s.h.ServeHTTP(rec, req)
+		assert.Equal(t, http.StatusNotFound, rec.Code, path)
+		assert.Equal(t, problem.ProblemType, rec.Header().Get("Content-Type"), path)
+	}
+}
+
+// TestHeadOfTheStreamEnds: it held its connection, and with it the next request.
+func TestHeadOfTheStreamEnds(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	head := s.do(t, http.MethodHead, "/v1/events", "")
+	assert.Equal(t, http.StatusOK, head.status)
+	assert.Equal(t, http.StatusOK, s.do(t, http.MethodGet, "/v1/actions", "").status)
 }

@@ -107,10 +107,15 @@ func (s *server) withAPI(pages *http.ServeMux) (http.Handler, error) {
 		return nil, err
 	}
 	o.Doc.Mount(pages)
-	mux := http.NewServeMux()
-	mux.Handle("/v1/", api)
-	mux.Handle("/", s.guard(s.sameOrigin(pages)))
-	return mux, nil
+	guarded := s.guard(s.sameOrigin(pages))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Not by a mux, which would redirect /v1//actions with a page.
+		if strings.HasPrefix(r.URL.Path+"/", "/v1/") {
+			api.ServeHTTP(w, r)
+			return
+		}
+		guarded.ServeHTTP(w, r)
+	}), nil
 }
 
 // pagePolicy lets a page load our style sheet and images and nothing else.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"path"
 	"reflect"
 	"strings"
 
@@ -72,12 +73,12 @@ func Refusals(api huma.API, statuses ...int) map[string]*huma.Response {
 }
 
 func headersOf(status int) map[string]*huma.Param {
-	headers := map[string]*huma.Param{problem.RequestHeader: Header("The request's id.")}
+	headers := map[string]*huma.Param{problem.RequestHeader: Always("The request's id.")}
 	switch status {
 	case http.StatusUnauthorized:
-		headers["WWW-Authenticate"] = Header("How to authenticate: Bearer.")
+		headers["WWW-Authenticate"] = Always("How to authenticate: Bearer.")
 	case http.StatusServiceUnavailable:
-		headers["Retry-After"] = &huma.Param{Description: "Seconds to wait.", Schema: &huma.Schema{Type: huma.TypeInteger}}
+		headers["Retry-After"] = &huma.Param{Required: true, Description: "Seconds to wait.", Schema: &huma.Schema{Type: huma.TypeInteger}}
 	}
 	return headers
 }
@@ -85,6 +86,13 @@ func headersOf(status int) map[string]*huma.Param {
 // Header describes a header of an answer, a text.
 func Header(description string) *huma.Param {
 	return &huma.Param{Description: description, Schema: &huma.Schema{Type: huma.TypeString}}
+}
+
+// Always describes a header that every such answer has, a text.
+func Always(description string) *huma.Param {
+	h := Header(description)
+	h.Required = true
+	return h
 }
 
 // Schema is that of a Go type, by reference where it has a name.
@@ -167,31 +175,31 @@ func newDoc(doc *huma.OpenAPI) (*Doc, error) {
 		return nil, fmt.Errorf("documentation page: %w", err)
 	}
 	d.files["/docs"] = file{"text/html; charset=utf-8", "default-src 'none'; style-src 'unsafe-inline'", page}
-	for path, write := range map[string]func() ([]byte, error){
+	for at, write := range map[string]func() ([]byte, error){
 		"/openapi.json":     func() ([]byte, error) { return json.Marshal(doc) },
 		"/openapi.yaml":     doc.YAML,
 		"/openapi-3.0.json": doc.Downgrade,
 	} {
 		body, err := write()
 		if err != nil {
-			return nil, fmt.Errorf("write %s: %w", path, err)
+			return nil, fmt.Errorf("write %s: %w", at, err)
 		}
 		kind := "application/openapi+json"
-		if strings.HasSuffix(path, ".yaml") {
+		if strings.HasSuffix(at, ".yaml") {
 			kind = "application/openapi+yaml"
 		}
-		d.files[path] = file{contentType: kind, body: body}
+		d.files[at] = file{contentType: kind, body: body}
 	}
-	for path := range doc.Paths {
-		d.paths.Handle(path, http.NotFoundHandler())
+	for at := range doc.Paths {
+		d.paths.Handle(at, http.NotFoundHandler())
 	}
 	return d, nil
 }
 
 // Mount serves the description under /docs and /openapi.json, .yaml and -3.0.json.
 func (d *Doc) Mount(mux *http.ServeMux) {
-	for path, f := range d.files {
-		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+	for at, f := range d.files {
+		mux.HandleFunc("GET "+at, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", f.contentType)
 			if f.policy != "" {
 				w.Header().Set("Content-Security-Policy", f.policy)
@@ -201,15 +209,32 @@ func (d *Doc) Mount(mux *http.ServeMux) {
 	}
 }
 
+// Exact serves paths as they stand: one that is not clean (//, /./, /../) is none
+// of ours, where a mux would redirect.
+func Exact(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := r.URL.EscapedPath()
+		if clean := path.Clean(p); p != clean && p != clean+"/" || !strings.HasPrefix(p, "/") {
+			problem.Write(w, nothingHere())
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func nothingHere() *problem.Problem {
+	return problem.New(http.StatusNotFound, problem.NotFound, "There is nothing here", "the API is described at /openapi.json and /docs")
+}
+
 // Unknown answers what a process does not serve: 405 where the path exists and
 // the method does not, and 404 else, which says who serves it.
 func (d *Doc) Unknown(own string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		_, path := d.paths.Handler(r)
-		allow, server := methods(d.items[path])
+		_, known := d.paths.Handler(r)
+		allow, server := methods(d.items[known])
 		switch {
 		case allow == "":
-			problem.Write(w, problem.New(http.StatusNotFound, problem.NotFound, "There is nothing here", "the API is described at /openapi.json and /docs"))
+			problem.Write(w, nothingHere())
 		case server != own:
 			problem.Write(w, problem.New(http.StatusNotFound, problem.NotFound, "Another process serves this", "px "+server+" serves it; here is px "+own))
 		default:
@@ -219,12 +244,12 @@ func (d *Doc) Unknown(own string) http.HandlerFunc {
 	}
 }
 
-func methods(path *huma.PathItem) (allow, server string) {
-	if path == nil {
+func methods(item *huma.PathItem) (allow, server string) {
+	if item == nil {
 		return "", ""
 	}
 	var all []string
-	for _, op := range []*huma.Operation{path.Get, path.Post, path.Put, path.Delete} {
+	for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Delete} {
 		if op == nil {
 			continue
 		}
