@@ -31,6 +31,7 @@ func floors() map[string]int {
 // test harnesses. They may import everything; only main and other tools may import them.
 func tools() []string {
 	return []string{
+		"internal/apifuzz",
 		"internal/bench",
 		"internal/cmd",
 		"internal/demo",
