@@ -32,6 +32,16 @@ docs: ## Write the parts of README.md, docs/policy.md and docs/access.md that fo
 	go run ./internal/cmd/accessdoc
 	go test -run Readme . -update
 
+.PHONY: client
+client: ## Write internal/apiclient from the description of the HTTP interface
+	go run ./internal/cmd/apidoc > internal/apiclient/openapi.json
+	cd internal/apiclient && go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2 -config config.yaml openapi.json
+
+.PHONY: fuzz-api
+fuzz-api: ## Fuzz the HTTP interface by its description: 10,000 requests, of a seed that it prints
+	PX_FUZZ_REQUESTS=$${PX_FUZZ_REQUESTS:-10000} PX_FUZZ_SEED=$${PX_FUZZ_SEED:-$$RANDOM} \
+		go run ./internal/cmd/testenv go test ./internal/apifuzz -count=1 -v
+
 .PHONY: fmt
 fmt: ## Format all Go files
 	gofmt -s -w .
