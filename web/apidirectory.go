@@ -66,6 +66,6 @@ func (d *describer) directory() {
 		items := d.api.OpenAPI().Components.Schemas.Schema(entries[kind], true, "")
 		most := engine.MaxDirectoryItems
 		list := &huma.Schema{Type: huma.TypeArray, Items: items, MaxItems: &most}
-		openapi.Describe[actorParams](d.api, op, &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{problem.JSONType: {Schema: list}}})
+		openapi.Describe[ActorParams](d.api, op, &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{problem.JSONType: {Schema: list}}})
 	}
 }

@@ -22,7 +22,7 @@ type Timeline struct {
 type LogRow struct {
 	Seq       int               `json:"seq" doc:"Without gaps, from 1."`
 	At        time.Time         `json:"created_at"`
-	Type      model.LogType     `json:"log_type" enum:"status_change,assignment,escalation,note,evidence,approval,sla_reminder,created,merged,overdue,plan_change,hold,resume,ack_missed"`
+	Type      model.LogType     `json:"log_type" enum:"status_change,assignment,escalation,note,evidence,approval,sla_reminder,created,merged,overdue,plan_change,hold,resume,ack_missed,revised"`
 	Message   string            `json:"message" doc:"Built from facts."`
 	Text      string            `json:"text,omitempty" doc:"What the person wrote."`
 	Erased    bool              `json:"erased,omitempty" doc:"There were words, which were erased."`

@@ -644,6 +644,7 @@ const (
 	LogRowLogTypeOverdue      LogRowLogType = "overdue"
 	LogRowLogTypePlanChange   LogRowLogType = "plan_change"
 	LogRowLogTypeResume       LogRowLogType = "resume"
+	LogRowLogTypeRevised      LogRowLogType = "revised"
 	LogRowLogTypeSlaReminder  LogRowLogType = "sla_reminder"
 	LogRowLogTypeStatusChange LogRowLogType = "status_change"
 )
@@ -674,6 +675,8 @@ func (e LogRowLogType) Valid() bool {
 	case LogRowLogTypePlanChange:
 		return true
 	case LogRowLogTypeResume:
+		return true
+	case LogRowLogTypeRevised:
 		return true
 	case LogRowLogTypeSlaReminder:
 		return true
@@ -915,6 +918,30 @@ func (e ProblemActionStatus) Valid() bool {
 	case ProblemActionStatusOpen:
 		return true
 	case ProblemActionStatusPendingApproval:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RetractionReason.
+const (
+	RetractionReasonDuplicate      RetractionReason = "duplicate"
+	RetractionReasonEnteredInError RetractionReason = "entered_in_error"
+	RetractionReasonOther          RetractionReason = "other"
+	RetractionReasonWithdrawn      RetractionReason = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the RetractionReason enum.
+func (e RetractionReason) Valid() bool {
+	switch e {
+	case RetractionReasonDuplicate:
+		return true
+	case RetractionReasonEnteredInError:
+		return true
+	case RetractionReasonOther:
+		return true
+	case RetractionReasonWithdrawn:
 		return true
 	default:
 		return false
@@ -1396,6 +1423,26 @@ type DepartmentMove struct {
 	Reason *string `json:"reason,omitempty"`
 }
 
+// DepartmentSpec defines model for DepartmentSpec.
+type DepartmentSpec struct {
+	Active   *bool                 `json:"active,omitempty"`
+	Aliases  *map[string]*[]string `json:"aliases,omitempty"`
+	Calendar *string               `json:"calendar,omitempty"`
+	Code     string                `json:"code"`
+	Hospital string                `json:"hospital"`
+	Manager  *string               `json:"manager,omitempty"`
+	Name     string                `json:"name"`
+}
+
+// DirectoryCounts defines model for DirectoryCounts.
+type DirectoryCounts struct {
+	Changed int64 `json:"changed"`
+	Created int64 `json:"created"`
+
+	// Unchanged They said already what was sent.
+	Unchanged int64 `json:"unchanged"`
+}
+
 // DueMove defines model for DueMove.
 type DueMove struct {
 	// DueAt The new deadline, RFC 3339 with offset.
@@ -1563,8 +1610,14 @@ type Feedback struct {
 	Mode     FeedbackMode       `json:"mode"`
 
 	// Reason Why it was decided so, as a code.
-	Reason       *string        `json:"reason,omitempty"`
-	ReceivedAt   time.Time      `json:"received_at"`
+	Reason     *string   `json:"reason,omitempty"`
+	ReceivedAt time.Time `json:"received_at"`
+
+	// RetractedAt Absent: it stands.
+	RetractedAt *time.Time `json:"retracted_at,omitempty"`
+
+	// Revision How often it was revised; absent: never.
+	Revision     *int64         `json:"revision,omitempty"`
 	SourceSystem string         `json:"source_system"`
 	Status       FeedbackStatus `json:"status"`
 }
@@ -1589,6 +1642,10 @@ type FeedbackReason struct {
 	Mode              *string        `json:"mode,omitempty"`
 	Reason            *string        `json:"reason,omitempty"`
 	ReceivedAt        time.Time      `json:"received_at"`
+	RetractReason     *string        `json:"retract_reason,omitempty"`
+	RetractedAt       *time.Time     `json:"retracted_at,omitempty"`
+	RevisedAt         *time.Time     `json:"revised_at,omitempty"`
+	Revision          *int64         `json:"revision,omitempty"`
 	SourceSystem      string         `json:"source_system"`
 	SourceType        *string        `json:"source_type,omitempty"`
 	Survey            *Named         `json:"survey,omitempty"`
@@ -1630,6 +1687,17 @@ type HoldMove struct {
 
 	// Until When it ends by itself, RFC 3339 with offset. Absent: as late as the SLA config allows.
 	Until *time.Time `json:"until,omitempty"`
+}
+
+// HospitalSpec defines model for HospitalSpec.
+type HospitalSpec struct {
+	Active   *bool                 `json:"active,omitempty"`
+	Aliases  *map[string]*[]string `json:"aliases,omitempty"`
+	Calendar *string               `json:"calendar,omitempty"`
+	Code     string                `json:"code"`
+	Name     string                `json:"name"`
+	Shadow   *bool                 `json:"shadow,omitempty"`
+	Zone     *string               `json:"zone,omitempty"`
 }
 
 // Informed defines model for Informed.
@@ -1995,6 +2063,14 @@ type ResultMove struct {
 	RootCause *string `json:"root_cause,omitempty"`
 }
 
+// Retraction defines model for Retraction.
+type Retraction struct {
+	Reason RetractionReason `json:"reason"`
+}
+
+// RetractionReason defines model for Retraction.Reason.
+type RetractionReason string
+
 // RoutingReason defines model for RoutingReason.
 type RoutingReason struct {
 	AssignsDepartment *Named       `json:"assigns_department,omitempty"`
@@ -2073,6 +2149,13 @@ type Span struct {
 	To   time.Time `json:"to"`
 }
 
+// Substitute defines model for Substitute.
+type Substitute struct {
+	From *string `json:"from,omitempty"`
+	To   *string `json:"to,omitempty"`
+	User *string `json:"user,omitempty"`
+}
+
 // Timeline defines model for Timeline.
 type Timeline struct {
 	// Events Events of the plan, in the order in which they were taken.
@@ -2134,6 +2217,25 @@ type Upcoming struct {
 
 // UpcomingKind defines model for Upcoming.Kind.
 type UpcomingKind string
+
+// UserSpec defines model for UserSpec.
+type UserSpec struct {
+	Active        *bool                 `json:"active,omitempty"`
+	Aliases       *map[string]*[]string `json:"aliases,omitempty"`
+	Channels      *[]string             `json:"channels,omitempty"`
+	Code          string                `json:"code"`
+	Department    *string               `json:"department,omitempty"`
+	Email         *string               `json:"email,omitempty"`
+	Hospital      *string               `json:"hospital,omitempty"`
+	Locale        *string               `json:"locale,omitempty"`
+	Name          string                `json:"name"`
+	Phone         *string               `json:"phone,omitempty"`
+	Roles         *[]string             `json:"roles,omitempty"`
+	Substitute    *Substitute           `json:"substitute,omitempty"`
+	WebhookSecret *string               `json:"webhook_secret,omitempty"`
+	WebhookUrl    *string               `json:"webhook_url,omitempty"`
+	Zone          *string               `json:"zone,omitempty"`
+}
 
 // WouldBe defines model for WouldBe.
 type WouldBe struct {
@@ -2536,6 +2638,42 @@ type GetTimelineParams struct {
 	XRequestId *string `json:"X-Request-Id,omitempty"`
 }
 
+// PutDepartmentsJSONBody defines parameters for PutDepartments.
+type PutDepartmentsJSONBody = []DepartmentSpec
+
+// PutDepartmentsParams defines parameters for PutDepartments.
+type PutDepartmentsParams struct {
+	// OnBehalfOf The code of the person who acts, for a key with the scope on-behalf-of. Absent: the key acts for itself.
+	OnBehalfOf *string `json:"On-Behalf-Of,omitempty"`
+
+	// XRequestId Echoed, logged and kept with the change; else one is made.
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+}
+
+// PutHospitalsJSONBody defines parameters for PutHospitals.
+type PutHospitalsJSONBody = []HospitalSpec
+
+// PutHospitalsParams defines parameters for PutHospitals.
+type PutHospitalsParams struct {
+	// OnBehalfOf The code of the person who acts, for a key with the scope on-behalf-of. Absent: the key acts for itself.
+	OnBehalfOf *string `json:"On-Behalf-Of,omitempty"`
+
+	// XRequestId Echoed, logged and kept with the change; else one is made.
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+}
+
+// PutUsersJSONBody defines parameters for PutUsers.
+type PutUsersJSONBody = []UserSpec
+
+// PutUsersParams defines parameters for PutUsers.
+type PutUsersParams struct {
+	// OnBehalfOf The code of the person who acts, for a key with the scope on-behalf-of. Absent: the key acts for itself.
+	OnBehalfOf *string `json:"On-Behalf-Of,omitempty"`
+
+	// XRequestId Echoed, logged and kept with the change; else one is made.
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+}
+
 // FollowChangesParams defines parameters for FollowChanges.
 type FollowChangesParams struct {
 	// After Behind this place; 0: from the beginning. The header goes before it.
@@ -2633,8 +2771,23 @@ type StartActionJSONRequestBody = FreeMove
 // SubmitActionJSONRequestBody defines body for SubmitAction for application/json ContentType.
 type SubmitActionJSONRequestBody = ResultMove
 
+// PutDepartmentsJSONRequestBody defines body for PutDepartments for application/json ContentType.
+type PutDepartmentsJSONRequestBody = PutDepartmentsJSONBody
+
+// PutHospitalsJSONRequestBody defines body for PutHospitals for application/json ContentType.
+type PutHospitalsJSONRequestBody = PutHospitalsJSONBody
+
+// PutUsersJSONRequestBody defines body for PutUsers for application/json ContentType.
+type PutUsersJSONRequestBody = PutUsersJSONBody
+
 // PostFeedbackJSONRequestBody defines body for PostFeedback for application/json ContentType.
 type PostFeedbackJSONRequestBody PostFeedbackJSONBody
+
+// RetractFeedbackJSONRequestBody defines body for RetractFeedback for application/json ContentType.
+type RetractFeedbackJSONRequestBody = Retraction
+
+// ReviseFeedbackJSONRequestBody defines body for ReviseFeedback for application/json ContentType.
+type ReviseFeedbackJSONRequestBody = Event
 
 // AsEvent returns the union data inside the PostFeedbackJSONBody as a Event
 func (t PostFeedbackJSONBody) AsEvent() (Event, error) {
@@ -3180,6 +3333,60 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/actions/{id}/timeline (the `GetTimeline` operationId).
 	GetTimeline(ctx context.Context, id string, params *GetTimelineParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PutDepartmentsWithBody Set departments
+	//
+	// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/directory/departments (the `PutDepartments` operationId).
+	PutDepartmentsWithBody(ctx context.Context, params *PutDepartmentsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutDepartments Set departments
+	//
+	// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/directory/departments (the `PutDepartments` operationId).
+	PutDepartments(ctx context.Context, params *PutDepartmentsParams, body PutDepartmentsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutHospitalsWithBody Set hospitals
+	//
+	// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/directory/hospitals (the `PutHospitals` operationId).
+	PutHospitalsWithBody(ctx context.Context, params *PutHospitalsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutHospitals Set hospitals
+	//
+	// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/directory/hospitals (the `PutHospitals` operationId).
+	PutHospitals(ctx context.Context, params *PutHospitalsParams, body PutHospitalsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutUsersWithBody Set users
+	//
+	// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/directory/users (the `PutUsers` operationId).
+	PutUsersWithBody(ctx context.Context, params *PutUsersParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutUsers Set users
+	//
+	// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/directory/users (the `PutUsers` operationId).
+	PutUsers(ctx context.Context, params *PutUsersParams, body PutUsersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// FollowChanges Follow changes
 	//
 	// Every row of the actions' logs, as Server-Sent Events without an end, from now on or from behind a place; each has as its data a Change. For a key that acts for itself, without On-Behalf-Of. Needs the right to view.
@@ -3214,6 +3421,42 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/feedback/{id} (the `GetFeedback` operationId).
 	GetFeedback(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RetractFeedbackWithBody Take a feedback back
+	//
+	// An action that nobody has touched is cancelled where nothing else is in it; of one that somebody works on the owner is told. A repeat gets the first answer.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/feedback/{id}/retract (the `RetractFeedback` operationId).
+	RetractFeedbackWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RetractFeedback Take a feedback back
+	//
+	// An action that nobody has touched is cancelled where nothing else is in it; of one that somebody works on the owner is told. A repeat gets the first answer.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/feedback/{id}/retract (the `RetractFeedback` operationId).
+	RetractFeedback(ctx context.Context, id string, body RetractFeedbackJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReviseFeedbackWithBody Say something else of a feedback
+	//
+	// The whole event anew, with its event_id or none. The same content again gets the first answer. An action that nobody has touched follows; of one that somebody works on the owner is told.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/feedback/{id}/revise (the `ReviseFeedback` operationId).
+	ReviseFeedbackWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReviseFeedback Say something else of a feedback
+	//
+	// The whole event anew, with its event_id or none. The same content again gets the first answer. An action that nobody has touched follows; of one that somebody works on the owner is told.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/feedback/{id}/revise (the `ReviseFeedback` operationId).
+	ReviseFeedback(ctx context.Context, id string, body ReviseFeedbackJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReportMoves Who made figures look better
 	//
@@ -3969,6 +4212,120 @@ func (c *Client) GetTimeline(ctx context.Context, id string, params *GetTimeline
 	return c.Client.Do(req)
 }
 
+// PutDepartmentsWithBody Set departments
+//
+// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/directory/departments (the `PutDepartments` operationId).
+func (c *Client) PutDepartmentsWithBody(ctx context.Context, params *PutDepartmentsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutDepartmentsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutDepartments Set departments
+//
+// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/directory/departments (the `PutDepartments` operationId).
+func (c *Client) PutDepartments(ctx context.Context, params *PutDepartmentsParams, body PutDepartmentsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutDepartmentsRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutHospitalsWithBody Set hospitals
+//
+// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/directory/hospitals (the `PutHospitals` operationId).
+func (c *Client) PutHospitalsWithBody(ctx context.Context, params *PutHospitalsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutHospitalsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutHospitals Set hospitals
+//
+// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/directory/hospitals (the `PutHospitals` operationId).
+func (c *Client) PutHospitals(ctx context.Context, params *PutHospitalsParams, body PutHospitalsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutHospitalsRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutUsersWithBody Set users
+//
+// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/directory/users (the `PutUsers` operationId).
+func (c *Client) PutUsersWithBody(ctx context.Context, params *PutUsersParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutUsersRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutUsers Set users
+//
+// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/directory/users (the `PutUsers` operationId).
+func (c *Client) PutUsers(ctx context.Context, params *PutUsersParams, body PutUsersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutUsersRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // FollowChanges Follow changes
 //
 // Every row of the actions' logs, as Server-Sent Events without an end, from now on or from behind a place; each has as its data a Change. For a key that acts for itself, without On-Behalf-Of. Needs the right to view.
@@ -4044,6 +4401,82 @@ func (c *Client) PostFeedback(ctx context.Context, body PostFeedbackJSONRequestB
 // Corresponds with GET /v1/feedback/{id} (the `GetFeedback` operationId).
 func (c *Client) GetFeedback(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetFeedbackRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RetractFeedbackWithBody Take a feedback back
+//
+// An action that nobody has touched is cancelled where nothing else is in it; of one that somebody works on the owner is told. A repeat gets the first answer.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/feedback/{id}/retract (the `RetractFeedback` operationId).
+func (c *Client) RetractFeedbackWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRetractFeedbackRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RetractFeedback Take a feedback back
+//
+// An action that nobody has touched is cancelled where nothing else is in it; of one that somebody works on the owner is told. A repeat gets the first answer.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/feedback/{id}/retract (the `RetractFeedback` operationId).
+func (c *Client) RetractFeedback(ctx context.Context, id string, body RetractFeedbackJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRetractFeedbackRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReviseFeedbackWithBody Say something else of a feedback
+//
+// The whole event anew, with its event_id or none. The same content again gets the first answer. An action that nobody has touched follows; of one that somebody works on the owner is told.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/feedback/{id}/revise (the `ReviseFeedback` operationId).
+func (c *Client) ReviseFeedbackWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReviseFeedbackRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReviseFeedback Say something else of a feedback
+//
+// The whole event anew, with its event_id or none. The same content again gets the first answer. An action that nobody has touched follows; of one that somebody works on the owner is told.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/feedback/{id}/revise (the `ReviseFeedback` operationId).
+func (c *Client) ReviseFeedback(ctx context.Context, id string, body ReviseFeedbackJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReviseFeedbackRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -6308,6 +6741,204 @@ func NewGetTimelineRequest(server string, id string, params *GetTimelineParams) 
 	return req, nil
 }
 
+// NewPutDepartmentsRequest calls the generic PutDepartments builder with application/json body
+func NewPutDepartmentsRequest(server string, params *PutDepartmentsParams, body PutDepartmentsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutDepartmentsRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewPutDepartmentsRequestWithBody constructs an http.Request for the PutDepartments method, with any body, and a specified content type
+func NewPutDepartmentsRequestWithBody(server string, params *PutDepartmentsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/directory/departments")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.OnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "On-Behalf-Of", *params.OnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("On-Behalf-Of", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewPutHospitalsRequest calls the generic PutHospitals builder with application/json body
+func NewPutHospitalsRequest(server string, params *PutHospitalsParams, body PutHospitalsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutHospitalsRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewPutHospitalsRequestWithBody constructs an http.Request for the PutHospitals method, with any body, and a specified content type
+func NewPutHospitalsRequestWithBody(server string, params *PutHospitalsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/directory/hospitals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.OnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "On-Behalf-Of", *params.OnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("On-Behalf-Of", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewPutUsersRequest calls the generic PutUsers builder with application/json body
+func NewPutUsersRequest(server string, params *PutUsersParams, body PutUsersJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutUsersRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewPutUsersRequestWithBody constructs an http.Request for the PutUsers method, with any body, and a specified content type
+func NewPutUsersRequestWithBody(server string, params *PutUsersParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/directory/users")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.OnBehalfOf != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "On-Behalf-Of", *params.OnBehalfOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("On-Behalf-Of", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewFollowChangesRequest constructs an http.Request for the FollowChanges method
 func NewFollowChangesRequest(server string, params *FollowChangesParams) (*http.Request, error) {
 	var err error
@@ -6497,6 +7128,100 @@ func NewGetFeedbackRequest(server string, id string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewRetractFeedbackRequest calls the generic RetractFeedback builder with application/json body
+func NewRetractFeedbackRequest(server string, id string, body RetractFeedbackJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRetractFeedbackRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewRetractFeedbackRequestWithBody constructs an http.Request for the RetractFeedback method, with any body, and a specified content type
+func NewRetractFeedbackRequestWithBody(server string, id string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/feedback/%s/retract", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReviseFeedbackRequest calls the generic ReviseFeedback builder with application/json body
+func NewReviseFeedbackRequest(server string, id string, body ReviseFeedbackJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReviseFeedbackRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewReviseFeedbackRequestWithBody constructs an http.Request for the ReviseFeedback method, with any body, and a specified content type
+func NewReviseFeedbackRequestWithBody(server string, id string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/feedback/%s/revise", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -7005,6 +7730,60 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/actions/{id}/timeline (the `GetTimeline` operationId).
 	GetTimelineWithResponse(ctx context.Context, id string, params *GetTimelineParams, reqEditors ...RequestEditorFn) (*GetTimelineResponse, error)
 
+	// PutDepartmentsWithBodyWithResponse Set departments
+	//
+	// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/directory/departments (the `PutDepartments` operationId).
+	PutDepartmentsWithBodyWithResponse(ctx context.Context, params *PutDepartmentsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutDepartmentsResponse, error)
+
+	// PutDepartmentsWithResponse Set departments
+	//
+	// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/directory/departments (the `PutDepartments` operationId).
+	PutDepartmentsWithResponse(ctx context.Context, params *PutDepartmentsParams, body PutDepartmentsJSONRequestBody, reqEditors ...RequestEditorFn) (*PutDepartmentsResponse, error)
+
+	// PutHospitalsWithBodyWithResponse Set hospitals
+	//
+	// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/directory/hospitals (the `PutHospitals` operationId).
+	PutHospitalsWithBodyWithResponse(ctx context.Context, params *PutHospitalsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutHospitalsResponse, error)
+
+	// PutHospitalsWithResponse Set hospitals
+	//
+	// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/directory/hospitals (the `PutHospitals` operationId).
+	PutHospitalsWithResponse(ctx context.Context, params *PutHospitalsParams, body PutHospitalsJSONRequestBody, reqEditors ...RequestEditorFn) (*PutHospitalsResponse, error)
+
+	// PutUsersWithBodyWithResponse Set users
+	//
+	// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/directory/users (the `PutUsers` operationId).
+	PutUsersWithBodyWithResponse(ctx context.Context, params *PutUsersParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutUsersResponse, error)
+
+	// PutUsersWithResponse Set users
+	//
+	// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/directory/users (the `PutUsers` operationId).
+	PutUsersWithResponse(ctx context.Context, params *PutUsersParams, body PutUsersJSONRequestBody, reqEditors ...RequestEditorFn) (*PutUsersResponse, error)
+
 	// FollowChangesWithResponse Follow changes
 	//
 	// Every row of the actions' logs, as Server-Sent Events without an end, from now on or from behind a place; each has as its data a Change. For a key that acts for itself, without On-Behalf-Of. Needs the right to view.
@@ -7045,6 +7824,42 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/feedback/{id} (the `GetFeedback` operationId).
 	GetFeedbackWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetFeedbackResponse, error)
+
+	// RetractFeedbackWithBodyWithResponse Take a feedback back
+	//
+	// An action that nobody has touched is cancelled where nothing else is in it; of one that somebody works on the owner is told. A repeat gets the first answer.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/feedback/{id}/retract (the `RetractFeedback` operationId).
+	RetractFeedbackWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RetractFeedbackResponse, error)
+
+	// RetractFeedbackWithResponse Take a feedback back
+	//
+	// An action that nobody has touched is cancelled where nothing else is in it; of one that somebody works on the owner is told. A repeat gets the first answer.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/feedback/{id}/retract (the `RetractFeedback` operationId).
+	RetractFeedbackWithResponse(ctx context.Context, id string, body RetractFeedbackJSONRequestBody, reqEditors ...RequestEditorFn) (*RetractFeedbackResponse, error)
+
+	// ReviseFeedbackWithBodyWithResponse Say something else of a feedback
+	//
+	// The whole event anew, with its event_id or none. The same content again gets the first answer. An action that nobody has touched follows; of one that somebody works on the owner is told.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/feedback/{id}/revise (the `ReviseFeedback` operationId).
+	ReviseFeedbackWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReviseFeedbackResponse, error)
+
+	// ReviseFeedbackWithResponse Say something else of a feedback
+	//
+	// The whole event anew, with its event_id or none. The same content again gets the first answer. An action that nobody has touched follows; of one that somebody works on the owner is told.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/feedback/{id}/revise (the `ReviseFeedback` operationId).
+	ReviseFeedbackWithResponse(ctx context.Context, id string, body ReviseFeedbackJSONRequestBody, reqEditors ...RequestEditorFn) (*ReviseFeedbackResponse, error)
 
 	// ReportMovesWithResponse Who made figures look better
 	//
@@ -11496,6 +12311,492 @@ func (r GetTimelineResponse) ContentType() string {
 	return ""
 }
 
+// PutDepartmentsResponse200Headers the declared response headers of an HTTP 200 response for PutDepartments
+type PutDepartmentsResponse200Headers struct {
+	XRequestId string
+}
+
+// PutDepartmentsResponse400Headers the declared response headers of an HTTP 400 response for PutDepartments
+type PutDepartmentsResponse400Headers struct {
+	XRequestId string
+}
+
+// PutDepartmentsResponse401Headers the declared response headers of an HTTP 401 response for PutDepartments
+type PutDepartmentsResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestId      string
+}
+
+// PutDepartmentsResponse403Headers the declared response headers of an HTTP 403 response for PutDepartments
+type PutDepartmentsResponse403Headers struct {
+	XRequestId string
+}
+
+// PutDepartmentsResponse413Headers the declared response headers of an HTTP 413 response for PutDepartments
+type PutDepartmentsResponse413Headers struct {
+	XRequestId string
+}
+
+// PutDepartmentsResponse415Headers the declared response headers of an HTTP 415 response for PutDepartments
+type PutDepartmentsResponse415Headers struct {
+	XRequestId string
+}
+
+// PutDepartmentsResponse422Headers the declared response headers of an HTTP 422 response for PutDepartments
+type PutDepartmentsResponse422Headers struct {
+	XRequestId string
+}
+
+// PutDepartmentsResponse500Headers the declared response headers of an HTTP 500 response for PutDepartments
+type PutDepartmentsResponse500Headers struct {
+	XRequestId string
+}
+
+// PutDepartmentsResponse503Headers the declared response headers of an HTTP 503 response for PutDepartments
+type PutDepartmentsResponse503Headers struct {
+	RetryAfter int
+	XRequestId string
+}
+
+type PutDepartmentsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DirectoryCounts
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PutDepartmentsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PutDepartmentsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PutDepartmentsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PutDepartmentsResponse403Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *PutDepartmentsResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *PutDepartmentsResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *PutDepartmentsResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *PutDepartmentsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PutDepartmentsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PutDepartmentsResponse) GetJSON200() *DirectoryCounts {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PutDepartmentsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PutDepartmentsResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PutDepartmentsResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PutDepartmentsResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PutDepartmentsResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PutDepartmentsResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PutDepartmentsResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PutDepartmentsResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PutDepartmentsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PutDepartmentsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutDepartmentsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PutDepartmentsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PutHospitalsResponse200Headers the declared response headers of an HTTP 200 response for PutHospitals
+type PutHospitalsResponse200Headers struct {
+	XRequestId string
+}
+
+// PutHospitalsResponse400Headers the declared response headers of an HTTP 400 response for PutHospitals
+type PutHospitalsResponse400Headers struct {
+	XRequestId string
+}
+
+// PutHospitalsResponse401Headers the declared response headers of an HTTP 401 response for PutHospitals
+type PutHospitalsResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestId      string
+}
+
+// PutHospitalsResponse403Headers the declared response headers of an HTTP 403 response for PutHospitals
+type PutHospitalsResponse403Headers struct {
+	XRequestId string
+}
+
+// PutHospitalsResponse413Headers the declared response headers of an HTTP 413 response for PutHospitals
+type PutHospitalsResponse413Headers struct {
+	XRequestId string
+}
+
+// PutHospitalsResponse415Headers the declared response headers of an HTTP 415 response for PutHospitals
+type PutHospitalsResponse415Headers struct {
+	XRequestId string
+}
+
+// PutHospitalsResponse422Headers the declared response headers of an HTTP 422 response for PutHospitals
+type PutHospitalsResponse422Headers struct {
+	XRequestId string
+}
+
+// PutHospitalsResponse500Headers the declared response headers of an HTTP 500 response for PutHospitals
+type PutHospitalsResponse500Headers struct {
+	XRequestId string
+}
+
+// PutHospitalsResponse503Headers the declared response headers of an HTTP 503 response for PutHospitals
+type PutHospitalsResponse503Headers struct {
+	RetryAfter int
+	XRequestId string
+}
+
+type PutHospitalsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DirectoryCounts
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PutHospitalsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PutHospitalsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PutHospitalsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PutHospitalsResponse403Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *PutHospitalsResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *PutHospitalsResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *PutHospitalsResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *PutHospitalsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PutHospitalsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PutHospitalsResponse) GetJSON200() *DirectoryCounts {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PutHospitalsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PutHospitalsResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PutHospitalsResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PutHospitalsResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PutHospitalsResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PutHospitalsResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PutHospitalsResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PutHospitalsResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PutHospitalsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PutHospitalsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutHospitalsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PutHospitalsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PutUsersResponse200Headers the declared response headers of an HTTP 200 response for PutUsers
+type PutUsersResponse200Headers struct {
+	XRequestId string
+}
+
+// PutUsersResponse400Headers the declared response headers of an HTTP 400 response for PutUsers
+type PutUsersResponse400Headers struct {
+	XRequestId string
+}
+
+// PutUsersResponse401Headers the declared response headers of an HTTP 401 response for PutUsers
+type PutUsersResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestId      string
+}
+
+// PutUsersResponse403Headers the declared response headers of an HTTP 403 response for PutUsers
+type PutUsersResponse403Headers struct {
+	XRequestId string
+}
+
+// PutUsersResponse413Headers the declared response headers of an HTTP 413 response for PutUsers
+type PutUsersResponse413Headers struct {
+	XRequestId string
+}
+
+// PutUsersResponse415Headers the declared response headers of an HTTP 415 response for PutUsers
+type PutUsersResponse415Headers struct {
+	XRequestId string
+}
+
+// PutUsersResponse422Headers the declared response headers of an HTTP 422 response for PutUsers
+type PutUsersResponse422Headers struct {
+	XRequestId string
+}
+
+// PutUsersResponse500Headers the declared response headers of an HTTP 500 response for PutUsers
+type PutUsersResponse500Headers struct {
+	XRequestId string
+}
+
+// PutUsersResponse503Headers the declared response headers of an HTTP 503 response for PutUsers
+type PutUsersResponse503Headers struct {
+	RetryAfter int
+	XRequestId string
+}
+
+type PutUsersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DirectoryCounts
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PutUsersResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PutUsersResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PutUsersResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PutUsersResponse403Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *PutUsersResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *PutUsersResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *PutUsersResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *PutUsersResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PutUsersResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PutUsersResponse) GetJSON200() *DirectoryCounts {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PutUsersResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PutUsersResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PutUsersResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PutUsersResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PutUsersResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PutUsersResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PutUsersResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PutUsersResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PutUsersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PutUsersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutUsersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PutUsersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // FollowChangesResponse200Headers the declared response headers of an HTTP 200 response for FollowChanges
 type FollowChangesResponse200Headers struct {
 	XRequestId string
@@ -12089,6 +13390,372 @@ func (r GetFeedbackResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetFeedbackResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RetractFeedbackResponse200Headers the declared response headers of an HTTP 200 response for RetractFeedback
+type RetractFeedbackResponse200Headers struct {
+	XRequestId string
+}
+
+// RetractFeedbackResponse400Headers the declared response headers of an HTTP 400 response for RetractFeedback
+type RetractFeedbackResponse400Headers struct {
+	XRequestId string
+}
+
+// RetractFeedbackResponse401Headers the declared response headers of an HTTP 401 response for RetractFeedback
+type RetractFeedbackResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestId      string
+}
+
+// RetractFeedbackResponse403Headers the declared response headers of an HTTP 403 response for RetractFeedback
+type RetractFeedbackResponse403Headers struct {
+	XRequestId string
+}
+
+// RetractFeedbackResponse404Headers the declared response headers of an HTTP 404 response for RetractFeedback
+type RetractFeedbackResponse404Headers struct {
+	XRequestId string
+}
+
+// RetractFeedbackResponse413Headers the declared response headers of an HTTP 413 response for RetractFeedback
+type RetractFeedbackResponse413Headers struct {
+	XRequestId string
+}
+
+// RetractFeedbackResponse415Headers the declared response headers of an HTTP 415 response for RetractFeedback
+type RetractFeedbackResponse415Headers struct {
+	XRequestId string
+}
+
+// RetractFeedbackResponse422Headers the declared response headers of an HTTP 422 response for RetractFeedback
+type RetractFeedbackResponse422Headers struct {
+	XRequestId string
+}
+
+// RetractFeedbackResponse500Headers the declared response headers of an HTTP 500 response for RetractFeedback
+type RetractFeedbackResponse500Headers struct {
+	XRequestId string
+}
+
+// RetractFeedbackResponse503Headers the declared response headers of an HTTP 503 response for RetractFeedback
+type RetractFeedbackResponse503Headers struct {
+	RetryAfter int
+	XRequestId string
+}
+
+type RetractFeedbackResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Feedback
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RetractFeedbackResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *RetractFeedbackResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RetractFeedbackResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *RetractFeedbackResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *RetractFeedbackResponse404Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *RetractFeedbackResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RetractFeedbackResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *RetractFeedbackResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *RetractFeedbackResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RetractFeedbackResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RetractFeedbackResponse) GetJSON200() *Feedback {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RetractFeedbackResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RetractFeedbackResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RetractFeedbackResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RetractFeedbackResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r RetractFeedbackResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RetractFeedbackResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RetractFeedbackResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RetractFeedbackResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RetractFeedbackResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RetractFeedbackResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RetractFeedbackResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RetractFeedbackResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RetractFeedbackResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReviseFeedbackResponse200Headers the declared response headers of an HTTP 200 response for ReviseFeedback
+type ReviseFeedbackResponse200Headers struct {
+	XRequestId string
+}
+
+// ReviseFeedbackResponse400Headers the declared response headers of an HTTP 400 response for ReviseFeedback
+type ReviseFeedbackResponse400Headers struct {
+	XRequestId string
+}
+
+// ReviseFeedbackResponse401Headers the declared response headers of an HTTP 401 response for ReviseFeedback
+type ReviseFeedbackResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestId      string
+}
+
+// ReviseFeedbackResponse403Headers the declared response headers of an HTTP 403 response for ReviseFeedback
+type ReviseFeedbackResponse403Headers struct {
+	XRequestId string
+}
+
+// ReviseFeedbackResponse404Headers the declared response headers of an HTTP 404 response for ReviseFeedback
+type ReviseFeedbackResponse404Headers struct {
+	XRequestId string
+}
+
+// ReviseFeedbackResponse409Headers the declared response headers of an HTTP 409 response for ReviseFeedback
+type ReviseFeedbackResponse409Headers struct {
+	XRequestId string
+}
+
+// ReviseFeedbackResponse413Headers the declared response headers of an HTTP 413 response for ReviseFeedback
+type ReviseFeedbackResponse413Headers struct {
+	XRequestId string
+}
+
+// ReviseFeedbackResponse415Headers the declared response headers of an HTTP 415 response for ReviseFeedback
+type ReviseFeedbackResponse415Headers struct {
+	XRequestId string
+}
+
+// ReviseFeedbackResponse422Headers the declared response headers of an HTTP 422 response for ReviseFeedback
+type ReviseFeedbackResponse422Headers struct {
+	XRequestId string
+}
+
+// ReviseFeedbackResponse500Headers the declared response headers of an HTTP 500 response for ReviseFeedback
+type ReviseFeedbackResponse500Headers struct {
+	XRequestId string
+}
+
+// ReviseFeedbackResponse503Headers the declared response headers of an HTTP 503 response for ReviseFeedback
+type ReviseFeedbackResponse503Headers struct {
+	RetryAfter int
+	XRequestId string
+}
+
+type ReviseFeedbackResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Feedback
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReviseFeedbackResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ReviseFeedbackResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReviseFeedbackResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ReviseFeedbackResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ReviseFeedbackResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ReviseFeedbackResponse409Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *ReviseFeedbackResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ReviseFeedbackResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *ReviseFeedbackResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ReviseFeedbackResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ReviseFeedbackResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReviseFeedbackResponse) GetJSON200() *Feedback {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReviseFeedbackResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReviseFeedbackResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReviseFeedbackResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReviseFeedbackResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReviseFeedbackResponse) GetApplicationproblemJSON409() *Problem {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ReviseFeedbackResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ReviseFeedbackResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReviseFeedbackResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReviseFeedbackResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReviseFeedbackResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ReviseFeedbackResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReviseFeedbackResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReviseFeedbackResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReviseFeedbackResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -12815,6 +14482,96 @@ func (c *ClientWithResponses) GetTimelineWithResponse(ctx context.Context, id st
 	return ParseGetTimelineResponse(rsp)
 }
 
+// PutDepartmentsWithBodyWithResponse Set departments
+//
+// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/directory/departments (the `PutDepartments` operationId).
+func (c *ClientWithResponses) PutDepartmentsWithBodyWithResponse(ctx context.Context, params *PutDepartmentsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutDepartmentsResponse, error) {
+	rsp, err := c.PutDepartmentsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutDepartmentsResponse(rsp)
+}
+
+// PutDepartmentsWithResponse Set departments
+//
+// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/directory/departments (the `PutDepartments` operationId).
+func (c *ClientWithResponses) PutDepartmentsWithResponse(ctx context.Context, params *PutDepartmentsParams, body PutDepartmentsJSONRequestBody, reqEditors ...RequestEditorFn) (*PutDepartmentsResponse, error) {
+	rsp, err := c.PutDepartments(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutDepartmentsResponse(rsp)
+}
+
+// PutHospitalsWithBodyWithResponse Set hospitals
+//
+// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/directory/hospitals (the `PutHospitals` operationId).
+func (c *ClientWithResponses) PutHospitalsWithBodyWithResponse(ctx context.Context, params *PutHospitalsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutHospitalsResponse, error) {
+	rsp, err := c.PutHospitalsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutHospitalsResponse(rsp)
+}
+
+// PutHospitalsWithResponse Set hospitals
+//
+// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/directory/hospitals (the `PutHospitals` operationId).
+func (c *ClientWithResponses) PutHospitalsWithResponse(ctx context.Context, params *PutHospitalsParams, body PutHospitalsJSONRequestBody, reqEditors ...RequestEditorFn) (*PutHospitalsResponse, error) {
+	rsp, err := c.PutHospitals(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutHospitalsResponse(rsp)
+}
+
+// PutUsersWithBodyWithResponse Set users
+//
+// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/directory/users (the `PutUsers` operationId).
+func (c *ClientWithResponses) PutUsersWithBodyWithResponse(ctx context.Context, params *PutUsersParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutUsersResponse, error) {
+	rsp, err := c.PutUsersWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutUsersResponse(rsp)
+}
+
+// PutUsersWithResponse Set users
+//
+// By their codes, each as a whole: a field left out means its default. All or none, at most 10000. Nothing is deleted: active false ends an entry. A key of some hospitals, and a person of one, may set what is of these only. Needs the right to directory.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/directory/users (the `PutUsers` operationId).
+func (c *ClientWithResponses) PutUsersWithResponse(ctx context.Context, params *PutUsersParams, body PutUsersJSONRequestBody, reqEditors ...RequestEditorFn) (*PutUsersResponse, error) {
+	rsp, err := c.PutUsers(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutUsersResponse(rsp)
+}
+
 // FollowChangesWithResponse Follow changes
 //
 // Every row of the actions' logs, as Server-Sent Events without an end, from now on or from behind a place; each has as its data a Change. For a key that acts for itself, without On-Behalf-Of. Needs the right to view.
@@ -12884,6 +14641,66 @@ func (c *ClientWithResponses) GetFeedbackWithResponse(ctx context.Context, id st
 		return nil, err
 	}
 	return ParseGetFeedbackResponse(rsp)
+}
+
+// RetractFeedbackWithBodyWithResponse Take a feedback back
+//
+// An action that nobody has touched is cancelled where nothing else is in it; of one that somebody works on the owner is told. A repeat gets the first answer.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/feedback/{id}/retract (the `RetractFeedback` operationId).
+func (c *ClientWithResponses) RetractFeedbackWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RetractFeedbackResponse, error) {
+	rsp, err := c.RetractFeedbackWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRetractFeedbackResponse(rsp)
+}
+
+// RetractFeedbackWithResponse Take a feedback back
+//
+// An action that nobody has touched is cancelled where nothing else is in it; of one that somebody works on the owner is told. A repeat gets the first answer.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/feedback/{id}/retract (the `RetractFeedback` operationId).
+func (c *ClientWithResponses) RetractFeedbackWithResponse(ctx context.Context, id string, body RetractFeedbackJSONRequestBody, reqEditors ...RequestEditorFn) (*RetractFeedbackResponse, error) {
+	rsp, err := c.RetractFeedback(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRetractFeedbackResponse(rsp)
+}
+
+// ReviseFeedbackWithBodyWithResponse Say something else of a feedback
+//
+// The whole event anew, with its event_id or none. The same content again gets the first answer. An action that nobody has touched follows; of one that somebody works on the owner is told.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/feedback/{id}/revise (the `ReviseFeedback` operationId).
+func (c *ClientWithResponses) ReviseFeedbackWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReviseFeedbackResponse, error) {
+	rsp, err := c.ReviseFeedbackWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReviseFeedbackResponse(rsp)
+}
+
+// ReviseFeedbackWithResponse Say something else of a feedback
+//
+// The whole event anew, with its event_id or none. The same content again gets the first answer. An action that nobody has touched follows; of one that somebody works on the owner is told.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/feedback/{id}/revise (the `ReviseFeedback` operationId).
+func (c *ClientWithResponses) ReviseFeedbackWithResponse(ctx context.Context, id string, body ReviseFeedbackJSONRequestBody, reqEditors ...RequestEditorFn) (*ReviseFeedbackResponse, error) {
+	rsp, err := c.ReviseFeedback(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReviseFeedbackResponse(rsp)
 }
 
 // ReportMovesWithResponse Who made figures look better
@@ -18421,6 +20238,573 @@ func ParseGetTimelineResponse(rsp *http.Response) (*GetTimelineResponse, error) 
 	return response, nil
 }
 
+// ParsePutDepartmentsResponse parses an HTTP response from a PutDepartmentsWithResponse call
+func ParsePutDepartmentsResponse(rsp *http.Response) (*PutDepartmentsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutDepartmentsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DirectoryCounts
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PutDepartmentsResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers PutDepartmentsResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers PutDepartmentsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PutDepartmentsResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 413:
+		var headers PutDepartmentsResponse413Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers PutDepartmentsResponse415Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers PutDepartmentsResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers PutDepartmentsResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers PutDepartmentsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePutHospitalsResponse parses an HTTP response from a PutHospitalsWithResponse call
+func ParsePutHospitalsResponse(rsp *http.Response) (*PutHospitalsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutHospitalsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DirectoryCounts
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PutHospitalsResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers PutHospitalsResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers PutHospitalsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PutHospitalsResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 413:
+		var headers PutHospitalsResponse413Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers PutHospitalsResponse415Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers PutHospitalsResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers PutHospitalsResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers PutHospitalsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePutUsersResponse parses an HTTP response from a PutUsersWithResponse call
+func ParsePutUsersResponse(rsp *http.Response) (*PutUsersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutUsersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DirectoryCounts
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PutUsersResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers PutUsersResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers PutUsersResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PutUsersResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 413:
+		var headers PutUsersResponse413Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers PutUsersResponse415Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers PutUsersResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers PutUsersResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers PutUsersResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseFollowChangesResponse parses an HTTP response from a FollowChangesWithResponse call
 func ParseFollowChangesResponse(rsp *http.Response) (*FollowChangesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -19090,6 +21474,435 @@ func ParseGetFeedbackResponse(rsp *http.Response) (*GetFeedbackResponse, error) 
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetFeedbackResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRetractFeedbackResponse parses an HTTP response from a RetractFeedbackWithResponse call
+func ParseRetractFeedbackResponse(rsp *http.Response) (*RetractFeedbackResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RetractFeedbackResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Feedback
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RetractFeedbackResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers RetractFeedbackResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers RetractFeedbackResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers RetractFeedbackResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers RetractFeedbackResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 413:
+		var headers RetractFeedbackResponse413Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers RetractFeedbackResponse415Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers RetractFeedbackResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers RetractFeedbackResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers RetractFeedbackResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReviseFeedbackResponse parses an HTTP response from a ReviseFeedbackWithResponse call
+func ParseReviseFeedbackResponse(rsp *http.Response) (*ReviseFeedbackResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReviseFeedbackResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Feedback
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReviseFeedbackResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ReviseFeedbackResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ReviseFeedbackResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ReviseFeedbackResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ReviseFeedbackResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers ReviseFeedbackResponse409Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 413:
+		var headers ReviseFeedbackResponse413Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers ReviseFeedbackResponse415Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers ReviseFeedbackResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers ReviseFeedbackResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ReviseFeedbackResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {

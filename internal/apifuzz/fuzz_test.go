@@ -73,7 +73,7 @@ func number(name string, standard uint64) uint64 {
 // must hold.
 func TestNoAnswerIsOutsideTheDescription(t *testing.T) {
 	t.Parallel()
-	requests, seed, workers := number("PX_FUZZ_REQUESTS", 2_000), number("PX_FUZZ_SEED", 1), number("PX_FUZZ_WORKERS", 8)
+	requests, seed, workers := number("PX_FUZZ_REQUESTS", 3_000), number("PX_FUZZ_SEED", 1), number("PX_FUZZ_WORKERS", 8)
 	t.Logf("PX_FUZZ_REQUESTS=%d PX_FUZZ_SEED=%d PX_FUZZ_WORKERS=%d", requests, seed, workers)
 	x := newTarget(t)
 	began := time.Now()
@@ -157,7 +157,8 @@ func (x *target) one(seed, i uint64) {
 	r.op = x.operationOf(process, r)
 	got, err := send(x.t.Context(), x.client, x.base[process], r)
 	if err == nil && got.status != 0 {
-		if err = r.op.check(r.method, got); err == nil && strings.Contains(string(got.body), marker) && got.header.Get("Content-Type") == problemType {
+		directory := r.op != nil && strings.HasPrefix(r.op.id, "put-") // its codes are nobody's words: an answer may quote them
+		if err = r.op.check(r.method, got); err == nil && !directory && strings.Contains(string(got.body), marker) && got.header.Get("Content-Type") == problemType {
 			err = fmt.Errorf("a problem with words in it")
 		}
 	}

@@ -2,6 +2,8 @@ package apifuzz
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,10 +26,11 @@ type pool struct {
 	mu   sync.Mutex
 	at   time.Time
 	kept map[string][]string
+	sent map[string]object // events by the feedback that they became
 }
 
 func newPool(x *target) *pool {
-	p := &pool{x: x, keys: map[string]string{}, kept: map[string][]string{}, at: scenario.Start()}
+	p := &pool{x: x, keys: map[string]string{}, kept: map[string][]string{}, sent: map[string]object{}, at: scenario.Start()}
 	for _, u := range x.Dir.Users {
 		p.people = append(p.people, u.Code)
 	}
@@ -102,6 +105,17 @@ func (p *pool) pick(m *maker, kind string) string {
 	return one(m, p.kept[kind])
 }
 
+// event is what a feedback came with, said otherwise; nil: not known.
+func (p *pool) event(m *maker, feedback string) object {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := maps.Clone(p.sent[feedback])
+	if e != nil {
+		e["text"] = fmt.Sprint(marker, m.IntN(100))
+	}
+	return e
+}
+
 // fitting picks an action in a status from which the move is made.
 func (p *pool) fitting(m *maker, op string) string {
 	status := map[string]string{
@@ -147,6 +161,11 @@ func (p *pool) learn(r request, got reply) {
 	case "post-feedback":
 		p.keep("feedback", text("id"))
 		p.keep("event", text("event_id"))
+		var event object
+		if json.Unmarshal(r.body, &event) == nil && text("id") != "" {
+			p.sent[text("id")] = event
+			p.keep("revisable", text("id"))
+		}
 	case "find-feedback", "get-feedback":
 		p.keep("id", text("action_id"))
 	case "list-actions":

@@ -81,6 +81,9 @@ func (m *maker) fill(r *request, sound bool) {
 		case "path":
 			if name == "id" && strings.Contains(r.op.path, "/feedback/") {
 				text = m.pool.pick(m, "feedback")
+				if id := m.pool.pick(m, "revisable"); r.op.id == "revise-feedback" && id != "" && sound {
+					text = id
+				}
 			}
 			path = strings.Replace(path, "{"+name+"}", url.PathEscape(text), 1)
 		case "query":
@@ -112,6 +115,13 @@ func (m *maker) body(r *request, sound bool) {
 	}
 	r.header.Set("Content-Type", kind)
 	v := m.value(r.op.bodies[kind], "")
+	if r.op.id == "revise-feedback" && m.chance(70) {
+		_, id, _ := strings.Cut(r.target, "/v1/feedback/")
+		id, _, _ = strings.Cut(id, "/")
+		if e := m.pool.event(m, id); e != nil {
+			v = e
+		}
+	}
 	if !sound {
 		for range m.IntN(3) {
 			v = m.spoil(v)

@@ -53,6 +53,12 @@ func (m *maker) value(schema object, name string) any {
 	}
 	switch kind {
 	case "object":
+		switch name {
+		case "aliases":
+			return object{"desk": []any{fmt.Sprint("alias ", m.Uint32())}}
+		case "substitute":
+			return object{"user": one(m, m.pool.people)}
+		}
 		if name == "complainant_informed" && m.chance(80) {
 			return one(m, []any{object{"why_not": marker}, object{"how": "phone", "at": m.pool.now().Add(-time.Hour).Format(time.RFC3339)}})
 		}
@@ -114,6 +120,26 @@ func (m *maker) text(schema object, name string) string {
 		return one(m, []string{"ED", "ICU", "LAB", "RUH/ED", "BER/ICU"})
 	case "assignee", "by", "involved_users", "On-Behalf-Of":
 		return one(m, m.pool.people)
+	case "code": // of the directory: one that nobody has
+		return fmt.Sprintf("F%07d", m.IntN(10_000_000))
+	case "manager", "user":
+		return one(m, m.pool.people)
+	case "zone":
+		return "Asia/Riyadh"
+	case "calendar":
+		return "riyadh"
+	case "email":
+		return "somebody@example.org"
+	case "channels":
+		return one(m, []string{"log", "email"})
+	case "roles":
+		return one(m, []string{"Staff", "PX Coordinator", "Nurse"})
+	case "locale":
+		return one(m, []string{"en", "ar-SA"})
+	case "webhook_url":
+		return "https://example.org/px"
+	case "webhook_secret":
+		return "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	case "survey":
 		return one(m, []string{"INPATIENT-2026", "NPS-DISCHARGE", "ED-EXIT", "PAIN"})
 	case "root_cause":
