@@ -18,6 +18,7 @@ type Access struct {
 	hospital    model.HospitalID     // zero: belongs to none, and so reaches every one
 	departments []model.DepartmentID // their own, and those that they manage
 	managed     []model.DepartmentID // of these, those that they manage
+	approves    []model.HospitalID   // of the absent PX Admins for whom they stand in; zero: of every one
 	readers     []model.Role         // who may have to do with restricted actions
 	within      []model.HospitalID   // what the API key is limited to; empty: nothing
 	at          time.Time
@@ -45,6 +46,16 @@ func (d *Directory) Access(id model.UserID, readers []model.Role, at time.Time) 
 		}
 		if who, ok := d.StandIn(*dep.ManagerID, at, nil); ok && who == u.ID || *dep.ManagerID == u.ID {
 			x.managed = append(x.managed, id)
+		}
+	}
+	for at, holders := range d.holders {
+		if at.role != model.RolePXAdmin || !at.department.IsZero() {
+			continue
+		}
+		for _, admin := range holders {
+			if who, ok := d.StandIn(admin.ID, x.at, nil); ok && who == u.ID && who != admin.ID {
+				x.approves = append(x.approves, at.hospital)
+			}
 		}
 	}
 	x.departments = x.managed
@@ -79,7 +90,16 @@ func (x Access) May(right model.Right, a *model.Action) bool {
 			return true
 		}
 	}
+	if x.standsIn(a.HospitalID) && slices.Contains([]model.Right{model.RightView, model.RightTo(model.MoveApprove), model.RightTo(model.MoveReject)}, right) {
+		return true
+	}
 	return a.DepartmentID != nil && slices.Contains(x.managed, *a.DepartmentID) && model.ReachOf(model.RoleManager, right) >= model.ReachDepartment
+}
+
+// standsIn reports whether the actor decides on a hospital's approvals in the
+// place of a PX Admin who is away: to that end they see its actions.
+func (x Access) standsIn(h model.HospitalID) bool {
+	return slices.Contains(x.approves, h) || slices.Contains(x.approves, model.HospitalID{})
 }
 
 func (x Access) limited(h model.HospitalID) bool {
@@ -151,12 +171,13 @@ func (x Access) Sight() Sight {
 		reach = max(reach, model.ReachOf(r, model.RightView))
 	}
 	switch {
-	case reach >= model.ReachHospital && x.hospital.IsZero():
+	case reach >= model.ReachHospital && x.hospital.IsZero(), slices.Contains(x.approves, model.HospitalID{}):
 		s.Everywhere = true
 		return s
 	case reach >= model.ReachHospital:
 		s.Hospitals = []model.HospitalID{x.hospital}
 	}
+	s.Hospitals = append(s.Hospitals, x.approves...)
 	s.Departments = x.managed
 	if reach >= model.ReachDepartment {
 		s.Departments = x.departments

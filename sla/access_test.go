@@ -68,6 +68,12 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"a coordinator assigns", "coo", assign, nil, true},
 		{"a coordinator does not approve", "coo", approve, nil, false},
 		{"an admin approves", "pxa", approve, nil, true},
+		{"who stands in for an admin approves", "bob", approve, away("pxa", "bob"), true},
+		{"and sees", "bob", view, away("pxa", "bob"), true},
+		{"but assigns nobody", "bob", assign, away("pxa", "bob"), false},
+		{"who would stand in, were they away, does not see", "bob", view, func(_ *model.Action, d *sla.Directory) {
+			d.Users[personID("pxa")].SubstituteID = personID("bob").Ptr()
+		}, false},
 		{"an admin of another hospital does not see", "far", view, nil, false},
 		{"an auditor sees", "cat", view, auditor, true},
 		{"an auditor makes none", "cat", model.RightCreate, auditor, false},
@@ -105,6 +111,7 @@ func TestSightIsWhatMayBeSeen(t *testing.T) {
 	d := house(usualCast())
 	from := monday
 	d.Users[personID("ann")].SubstituteID, d.Users[personID("ann")].SubstituteFrom = personID("cat").Ptr(), &from
+	d.Users[personID("pxb")].SubstituteID, d.Users[personID("pxb")].SubstituteFrom = personID("bob").Ptr(), &from
 	in := func(s sla.Sight, a *model.Action) bool {
 		has := func(list []model.HospitalID, id model.HospitalID) bool {
 			for _, x := range list {
