@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/pxactions/px/internal/problem"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/web"
 )
@@ -208,6 +209,44 @@ func moveContent(m model.Move) string {
 	default:
 		return `{"reason":"x"}`
 	}
+}
+
+// TestABlankPersonIsNotTheKey: a caller whose person is missing must not get what
+// its key may do.
+func TestABlankPersonIsNotTheKey(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	a := s.decide(t, s.Complaint(model.SeverityHigh))
+	for _, names := range [][]string{{""}, {"  "}, {"ruh-amal", "ruh-huda"}} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.srv.URL+"/v1/actions/"+a.Ref, nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+s.key)
+		req.Header["On-Behalf-Of"] = names
+		res, err := s.srv.Client().Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		assert.Equal(t, http.StatusForbidden, res.StatusCode, "%q", names)
+	}
+}
+
+// TestWhoStandsInForAnApproverSeesWhatTheyDecideOn: they are asked to approve, so
+// the action is there for them, for as long as they stand in.
+func TestWhoStandsInForAnApproverSeesWhatTheyDecideOn(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	a := s.decide(t, s.Complaint(model.SeverityMedium))
+	owner, path := s.Dir.Users[*a.AssignedTo].Code, "/v1/actions/"+a.Ref
+	for _, m := range []model.Move{model.MoveStart, model.MoveSubmit} {
+		require.Equal(t, http.StatusOK, s.move(t, a, m, moveContent(m), as(owner)...).status)
+	}
+	s.do(t, http.MethodGet, path, "", as("ruh-omar")...).problem(t, http.StatusNotFound, problem.NotFound)
+	s.Exec(`UPDATE users SET substitute_id = (SELECT id FROM users WHERE code = 'ruh-omar'), substitute_from = '2026-01-01' WHERE code = 'ruh-amal'`)
+	s.Exec("UPDATE directory_version SET version = version + 1")
+	require.Equal(t, http.StatusOK, s.do(t, http.MethodGet, path, "", as("ruh-omar")...).status)
+	assert.Contains(t, s.do(t, http.MethodGet, "/v1/actions", "", as("ruh-omar")...).body, a.Ref)
+	s.move(t, a, model.MoveCancel, moveContent(model.MoveCancel), as("ruh-omar")...).problem(t, http.StatusForbidden, problem.Forbidden)
+	s.move(t, a, model.MoveNote, moveContent(model.MoveNote), as("ruh-omar")...).problem(t, http.StatusForbidden, problem.Forbidden)
+	assert.Equal(t, model.StatusApproved, s.move(t, a, model.MoveApprove, `{}`, as("ruh-omar")...).action(t).Status)
 }
 
 // attach adds a file by the key itself.

@@ -24,7 +24,7 @@ type api struct {
 	engine *engine.Engine
 	keys   *engine.Keyring
 	log    zerolog.Logger
-	stream func(http.ResponseWriter, *http.Request, store.ChangeFilter)
+	stream func(http.ResponseWriter, *http.Request, store.ChangeFilter, func(context.Context) error)
 	http   http.Handler
 }
 
@@ -98,8 +98,12 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *api) answer(w http.ResponseWriter, r *http.Request, e openapi.Endpoint, h handler) {
 	c := &call{w: w, r: r, endpoint: e, request: w.Header().Get(problem.RequestHeader)}
 	key, err := a.keys.Allow(r.Context(), problem.SecretOf(r), e.Scope, a.engine.AcceptTimeout)
+	person := ""
 	if err == nil {
-		c.Actor, err = a.engine.Actor(r.Context(), key, strings.TrimSpace(r.Header.Get("On-Behalf-Of")))
+		person, err = onBehalfOf(r)
+	}
+	if err == nil {
+		c.Actor, err = a.engine.Actor(r.Context(), key, person)
 	}
 	if err == nil {
 		err = h(c)
@@ -107,6 +111,21 @@ func (a *api) answer(w http.ResponseWriter, r *http.Request, e openapi.Endpoint,
 	if err != nil {
 		a.refuse(c, err)
 	}
+}
+
+// onBehalfOf is the code of the person whom a request names; empty: it has no
+// such header. One that is blank, or there twice, names nobody, which is not to
+// act as the key itself.
+func onBehalfOf(r *http.Request) (string, error) {
+	values := r.Header.Values("On-Behalf-Of")
+	if len(values) == 0 {
+		return "", nil
+	}
+	person := strings.TrimSpace(values[0])
+	if person == "" || len(values) > 1 {
+		return "", fmt.Errorf("%w: On-Behalf-Of is to name one person, or not to be there", model.ErrForbidden)
+	}
+	return person, nil
 }
 
 // refuse answers with the problem of an error. Only what is ours to repair is
