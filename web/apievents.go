@@ -1,12 +1,14 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/pxactions/px/internal/openapi"
+	"github.com/pxactions/px/internal/problem"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/store"
 )
@@ -22,7 +24,10 @@ func (a *api) events(c *call) error {
 		return c.lacks(c.endpoint.Right)
 	}
 	sight := c.Access.Sight()
-	a.stream(c.w, c.r, store.ChangeFilter{Hospitals: sight.Within, IncludeRestricted: sight.Restricted})
+	a.stream(c.w, c.r, store.ChangeFilter{Hospitals: sight.Within, IncludeRestricted: sight.Restricted}, func(ctx context.Context) error {
+		_, err := a.keys.Allow(ctx, problem.SecretOf(c.r), c.endpoint.Scope, a.engine.AcceptTimeout)
+		return err
+	})
 	return nil
 }
 

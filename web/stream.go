@@ -31,12 +31,13 @@ const streamRetry = 1000
 
 // streamChanges answers with the changes that f lets through, as Server-Sent
 // Events without an end: behind the header Last-Event-ID or the parameter
-// `after`, else from now on. The caller has checked that f may be read.
-func (s *server) streamChanges(w http.ResponseWriter, r *http.Request, f store.ChangeFilter) {
-	s.streamAt(w, r, f, usualPace())
+// `after`, else from now on. The caller has checked that f may be read; allowed
+// says whether it still may, and is asked before each look.
+func (s *server) streamChanges(w http.ResponseWriter, r *http.Request, f store.ChangeFilter, allowed func(context.Context) error) {
+	s.streamAt(w, r, f, usualPace(), allowed)
 }
 
-func (s *server) streamAt(w http.ResponseWriter, r *http.Request, f store.ChangeFilter, p pace) {
+func (s *server) streamAt(w http.ResponseWriter, r *http.Request, f store.ChangeFilter, p pace, allowed func(context.Context) error) {
 	page, err := s.streamStart(r, f)
 	if err != nil {
 		s.streamProblem(w, r, err)
@@ -56,7 +57,7 @@ func (s *server) streamAt(w http.ResponseWriter, r *http.Request, f store.Change
 		return // there is nothing to wait for, and the connection is used again
 	}
 	fmt.Fprintf(&out.buf, "retry: %d\n", streamRetry)
-	s.stream(r.Context(), out, f, page, p)
+	s.stream(r.Context(), out, source{f, allowed}, page, p)
 }
 
 // streamStart reads where a stream begins, and the first changes from there.
@@ -76,10 +77,30 @@ func (s *server) streamStart(r *http.Request, f store.ChangeFilter) (store.Chang
 	return s.o.Store.Changes(r.Context(), f)
 }
 
-// stream sends page by page until the reader goes, the server stops or the
-// stream is another one. Every so often it sends where it stands, so that who
+// source is what a stream is read from, and whether it still may be.
+type source struct {
+	store.ChangeFilter
+	allowed func(context.Context) error
+}
+
+// read is the next page. What is away for a moment is asked again: nothing is
+// lost.
+func (f *source) read(ctx context.Context, s *store.Store) (store.ChangePage, error) {
+	err := f.allowed(ctx)
+	var page store.ChangePage
+	if err == nil {
+		page, err = s.Changes(ctx, f.ChangeFilter)
+	}
+	if errors.Is(err, model.ErrUnavailable) {
+		return store.ChangePage{Next: f.After}, nil
+	}
+	return page, err
+}
+
+// stream sends page by page until the reader goes or may read no more, the server
+// stops or the stream is another one. Every so often it sends where it stands, so that who
 // comes again need not pass again over what the filter leaves out.
-func (s *server) stream(ctx context.Context, out *eventWriter, f store.ChangeFilter, page store.ChangePage, p pace) {
+func (s *server) stream(ctx context.Context, out *eventWriter, f source, page store.ChangePage, p pace) {
 	stopping := ops.Stopping(ctx)
 	poll, beat := time.NewTicker(p.poll), time.NewTicker(p.beat)
 	defer poll.Stop()
@@ -117,17 +138,14 @@ func (s *server) stream(ctx context.Context, out *eventWriter, f store.ChangeFil
 			return
 		default:
 		}
-		next, err := s.o.Store.Changes(ctx, f)
-		switch {
-		case errors.Is(err, model.ErrUnavailable): // nothing is lost: it is asked again
-			next = store.ChangePage{Next: f.After}
-		case err != nil:
-			if ctx.Err() == nil && !errors.Is(err, store.ErrCursorGone) {
+		var err error
+		if page, err = f.read(ctx, s.o.Store); err != nil {
+			var key *model.KeyError
+			if ctx.Err() == nil && !errors.Is(err, store.ErrCursorGone) && !errors.As(err, &key) {
 				s.o.Log.Error().Err(err).Msg("stream of changes failed")
 			}
 			return
 		}
-		page = next
 	}
 }
 

@@ -302,3 +302,35 @@ func (l *oneConn) Accept() (net.Conn, error) {
 
 func (l *oneConn) Close() error   { close(l.closed); return nil }
 func (l *oneConn) Addr() net.Addr { return &net.UnixAddr{} }
+
+// TestAStreamEndsWithItsKey: who has lost the key must not read on over a
+// connection that is open.
+func TestAStreamEndsWithItsKey(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	h, err := web.New(web.Options{Store: s.Store, Engine: s.Engine, Log: zerolog.Nop(), KeyTTL: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	key := s.newKey(t, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL+"/v1/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+key)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("answer %v, %v", resp, err)
+	}
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	if _, err := s.Store.RevokeKey(t.Context(), key[:10]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Fatalf("the stream goes on under a key that was revoked: %v", err)
+	}
+}
