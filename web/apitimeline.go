@@ -142,6 +142,10 @@ func (a *api) explain(c *call) error {
 	if err != nil {
 		return err
 	}
+	e.Linked, err = inSight(c.r.Context(), a.engine.Store, e.Linked, func(l *model.Action) bool { return c.Access.May(model.RightView, l) })
+	if err != nil {
+		return err
+	}
 	c.w.Header().Add("Vary", "Accept")
 	if prefersText(c.r.Header.Get("Accept")) {
 		c.w.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -5,6 +5,7 @@ import (
 	"mime"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pxactions/px/internal/problem"
+	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/web"
 )
 
@@ -34,6 +36,13 @@ func newDescription() *description {
 		d.paths.Handle(path, http.NotFoundHandler())
 	}
 	return d
+}
+
+func operations(item *huma.PathItem) map[string]*huma.Operation {
+	if item == nil {
+		return nil
+	}
+	return map[string]*huma.Operation{http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put}
 }
 
 // check fails the test for an answer whose status, type, headers or body are not
@@ -135,4 +144,29 @@ func TestHeadOfTheStreamEnds(t *testing.T) {
 	head := s.do(t, http.MethodHead, "/v1/events", "")
 	assert.Equal(t, http.StatusOK, head.status)
 	assert.Equal(t, http.StatusOK, s.do(t, http.MethodGet, "/v1/actions", "").status)
+}
+
+// TestEnumsHaveWhatTheModelHas: a word that came to the model later must not make
+// answers that the description does not know.
+func TestEnumsHaveWhatTheModelHas(t *testing.T) {
+	t.Parallel()
+	words := map[reflect.Type][]string{}
+	for _, all := range []any{
+		model.LogTypes(), model.EventKinds(), model.Statuses(), model.Severities(), model.SourceTypes(), model.Categories(),
+	} {
+		v := reflect.ValueOf(all)
+		for i := range v.Len() {
+			words[v.Type().Elem()] = append(words[v.Type().Elem()], v.Index(i).String())
+		}
+	}
+	compared := 0
+	for _, of := range []any{web.Action{}, web.Upcoming{}, web.LogRow{}, web.EventRow{}, web.MessageRow{}, web.MadeAction{}} {
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(of)) {
+			if want := words[f.Type]; want != nil {
+				assert.ElementsMatch(t, want, strings.Split(f.Tag.Get("enum"), ","), "%T.%s", of, f.Name)
+				compared++
+			}
+		}
+	}
+	assert.Positive(t, compared)
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"mime"
 	"net/http"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/pxactions/px/engine"
 	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/store"
 )
 
 // whyPage is an explanation in words, for people.
@@ -32,10 +34,29 @@ func (s *server) explanation(r *http.Request, ref string) (*engine.Explanation, 
 		return nil, err
 	}
 	e, err := engine.Explain(r.Context(), s.o.Store, a.ID.String())
-	if err == nil && e.Restricted != a.Restricted {
+	if err != nil {
+		return nil, err
+	}
+	if e.Restricted != a.Restricted {
 		return nil, errUnseen // it became so meanwhile
 	}
+	e.Linked, err = inSight(r.Context(), s.o.Store, e.Linked, func(a *model.Action) bool { return s.sees(r, a) })
 	return e, err
+}
+
+// inSight are those of some actions, by ref, that a reader sees.
+func inSight(ctx context.Context, st *store.Store, refs []string, sees func(*model.Action) bool) ([]string, error) {
+	var kept []string
+	for _, ref := range refs {
+		a, err := st.ActionByRef(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		if sees(a) {
+			kept = append(kept, ref)
+		}
+	}
+	return kept, nil
 }
 
 // prefersText reports whether an Accept header asks for plain text more than for

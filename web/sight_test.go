@@ -94,8 +94,26 @@ func TestLinksLeadToWhatIsInSight(t *testing.T) {
 	own := g.actionAt(t, "RUH", "ED", "ruh-huda", nil)
 	linked := g.actionAt(t, "RUH", "ED", "ruh-bilal", nil)
 	g.sql(t, "UPDATE actions SET linked_to = ? WHERE id = ?", own.ID, linked.ID)
-	hasNot(t, g.in(t, "ruh-huda").get("/actions/"+own.Ref).page, linked.Ref)
-	has(t, g.in(t, "ruh-salmaz").get("/actions/"+own.Ref).page, linked.Ref)
+	for _, page := range []string{"", "/why"} {
+		hasNot(t, g.in(t, "ruh-huda").get("/actions/"+own.Ref+page).page, linked.Ref)
+		has(t, g.in(t, "ruh-salmaz").get("/actions/"+own.Ref+page).page, linked.Ref)
+	}
+}
+
+func TestExplainTellsOfLinksInSight(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	own, linked := s.decide(t, s.Complaint(model.SeverityMedium)), s.decide(t, s.Complaint(model.SeverityMedium))
+	s.Exec("UPDATE actions SET linked_to = ?, involved_users = jsonb_build_array(?::text) WHERE id = ?", own.ID, s.User("ruh-reem").ID, linked.ID)
+	read := func(who string) string {
+		r := s.do(t, http.MethodGet, "/v1/actions/"+own.Ref+"/explain", "", as(who)...)
+		if r.status != http.StatusOK {
+			t.Fatalf("explain by %s = %d %s", who, r.status, r.body)
+		}
+		return r.body
+	}
+	hasNot(t, read("ruh-reem"), linked.Ref) // it is about her
+	has(t, read("ruh-amal"), linked.Ref)
 }
 
 func TestThePlaceInAFilterOpensNothing(t *testing.T) {
