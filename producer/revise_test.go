@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/pxactions/px/internal/problem"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/producer"
 	"github.com/pxactions/px/producer/client"
@@ -170,4 +171,22 @@ func TestTheClientRevisesAndRetracts(t *testing.T) {
 	var p *client.Problem
 	require.ErrorAs(t, err, &p)
 	assert.Equal(t, "retracted", p.Code)
+}
+
+// TestTheLogHasTheRequestOfARevision: what changes an action says where it came from.
+func TestTheLogHasTheRequestOfARevision(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	key := w.key()
+	id, f := w.decided(key, rated("e1", "2.9"))
+	asked := []string{}
+	for _, ask := range [][2]string{{"revise", rated("e1", "1")}, {"retract", `{"reason":"withdrawn"}`}} {
+		r := w.say(key, id, ask[0], ask[1])
+		require.Equal(t, http.StatusOK, r.status, "%s", r.body)
+		asked = append(asked, r.header.Get(problem.RequestHeader))
+	}
+	var logged []string
+	err := w.store.DB().NewRaw("SELECT metadata->>'request_id' FROM action_logs WHERE action_id = ? AND log_type = 'revised'", *f.ActionID).Scan(t.Context(), &logged)
+	require.NoError(t, err)
+	require.ElementsMatch(t, asked, logged)
 }
