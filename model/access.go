@@ -10,7 +10,6 @@ type Right string
 const (
 	RightView      Right = "view"      // read actions and what belongs to them
 	RightCreate    Right = "create"    // make an action by hand
-	RightAttach    Right = "attach"    // add a file to an action
 	RightUnmerge   Right = "unmerge"   // take a feedback out of an action that it was merged into
 	RightReport    Right = "report"    // see what people did, counted by person
 	RightDirectory Right = "directory" // change people and places
@@ -65,8 +64,7 @@ func grants() []grant {
 	return []grant{
 		{[]Right{RightView}, map[Role]Reach{admin: hosp, coord: hosp, manager: dept, exec: hosp, auditor: hosp, staff: own, service: hosp}},
 		{[]Right{RightCreate}, map[Role]Reach{admin: hosp, coord: hosp, manager: hosp, exec: hosp, staff: hosp, service: hosp}},
-		{rights(MoveStart, MoveSubmit, MoveClose, MoveHold, MoveResume), work},
-		{[]Right{RightAttach}, work},
+		{rights(MoveStart, MoveSubmit, MoveClose, MoveHold, MoveResume, MoveAttach), work},
 		{rights(MoveNote, MoveEscalate), map[Role]Reach{admin: hosp, coord: hosp, manager: dept, exec: hosp, staff: own, service: hosp}},
 		{rights(MoveApprove, MoveReject), map[Role]Reach{admin: hosp}},
 		{rights(MoveCancel, MoveAssign, MoveSeverity, MoveDepartment, MoveDue), steer},

@@ -57,7 +57,7 @@ func Endpoints() []openapi.Endpoint {
 		})
 	}
 	return append(es,
-		write(opAttach, "/v1/actions/{id}/attachments", model.RightAttach),
+		write(opAttach, "/v1/actions/{id}/attachments", model.RightTo(model.MoveAttach)),
 		read(opFiles, "/v1/actions/{id}/attachments", model.RightView),
 		read(opFile, "/v1/actions/{id}/attachments/{attachment}", model.RightView),
 		read(opMoveReport, "/v1/reports/moves", model.RightReport),
