@@ -14,9 +14,13 @@ import (
 // MaxDirectoryItems is how many entries are set at once at most.
 const MaxDirectoryItems = 10_000
 
+// maxDirectoryValues is how much may stand in them together: what is small in
+// bytes can be large in memory.
+const maxDirectoryValues = 30 * MaxDirectoryItems
+
 // PutDirectory sets people or places by their codes: a JSON array of entries of one
 // kind, all or none. request is the id of the request, for the record. Errors:
-// *UnreadableError, ErrTooLarge (the number of entries), model.FieldErrors that
+// *UnreadableError, ErrTooLarge (the number of entries, or of values in them), model.FieldErrors that
 // name index and field, model.ErrForbidden, model.ErrUnavailable.
 func (e *Engine) PutDirectory(ctx context.Context, who Actor, request string, kind sla.DirectoryKind, raw []byte) (store.DirectoryCounts, error) {
 	var none store.DirectoryCounts
@@ -32,7 +36,7 @@ func (e *Engine) PutDirectory(ctx context.Context, who Actor, request string, ki
 	if !faithful(raw) {
 		return none, &UnreadableError{Why: "not " + wantText}
 	}
-	if len(items) > MaxDirectoryItems {
+	if len(items) > MaxDirectoryItems || values(raw) > maxDirectoryValues {
 		return none, ErrTooLarge
 	}
 	doc, err := sla.ParseDirectoryList(kind, raw)
@@ -52,4 +56,20 @@ func (e *Engine) PutDirectory(ctx context.Context, who Actor, request string, ki
 	}
 	log.Int("created", done.Created).Int("changed", done.Changed).Int("unchanged", done.Unchanged).Msg("directory set")
 	return done, nil
+}
+
+// values is about how many values stand in a JSON text.
+func values(raw []byte) int {
+	n, text := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+		case !text && (c == ',' || c == '[' || c == '{'):
+			n++
+		}
+	}
+	return n
 }

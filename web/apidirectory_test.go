@@ -89,6 +89,9 @@ func TestAFaultyListSetsNothing(t *testing.T) {
 	s.put(t, "users", `["a",null]`).problem(t, http.StatusUnprocessableEntity, problem.Invalid)
 	s.put(t, "users", `[{"code":"a","name":"a\u0000b"}]`).problem(t, http.StatusUnprocessableEntity, problem.Invalid)
 	s.put(t, "users", "["+strings.Repeat("{},", 10_000)+"{}]").problem(t, http.StatusRequestEntityTooLarge, "too-many-items")
+	// Small in bytes, large in memory: ten times as much would take gigabytes.
+	s.put(t, "users", `[{"code":"a","name":"A, [B] {C} \",","roles":[`+strings.Repeat(`"",`, 400_000)+`""]}]`).
+		problem(t, http.StatusRequestEntityTooLarge, "too-many-items")
 	s.put(t, "users", "["+strings.Repeat(" ", 10<<20)+"]").problem(t, http.StatusRequestEntityTooLarge, problem.TooLarge)
 	assert.Equal(t, [3]int{}, s.counts(t, "users", `[]`))
 	assert.Equal(t, http.StatusNotFound, s.put(t, "surveys", `[]`).status)
