@@ -164,6 +164,12 @@ func requestOf(t *testing.T, endpoint string) (body string, from clone) {
 		return `[{"code":"new","name":"New","hospital":"RUH","roles":["Staff"]}]`, from
 	case strings.HasPrefix(endpoint, "GET "):
 		return "", from
+	case strings.HasPrefix(path, "/v1/directory/"):
+		return map[string]string{
+			"hospitals":   `[{"code":"RUH","name":"x","zone":"Asia/Riyadh"}]`,
+			"departments": `[{"code":"NEW","hospital":"RUH","name":"x"}]`,
+			"users":       `[{"code":"new-1","hospital":"RUH","name":"x"}]`,
+		}[string(move)], from
 	case strings.HasSuffix(path, "/attachments"):
 		return form, from
 	case !model.Valid(move, jsonMoves()):
