@@ -38,13 +38,6 @@ func newDescription() *description {
 	return d
 }
 
-func operations(item *huma.PathItem) map[string]*huma.Operation {
-	if item == nil {
-		return nil
-	}
-	return map[string]*huma.Operation{http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put}
-}
-
 // check fails the test for an answer whose status, type, headers or body are not
 // described.
 func (d *description) check(t *testing.T, req *http.Request, r reply) {
