@@ -33,6 +33,8 @@ var ErrTooLarge = errors.New("event too large")
 type Source struct {
 	System     string             // the source system: events are unique in it, aliases are per it
 	Hospitals  []model.HospitalID // the only ones it may write to; empty: all
+	Person     *model.UserID      // who makes what is sent by hand; nil: nobody
+	Origin     model.Origin       // where it comes from, for the action's log
 	Quarantine bool               // keep what cannot be read or mapped instead of refusing it; an Event that is not UTF-8 has no JSON that says it, and is refused
 }
 
@@ -213,6 +215,11 @@ func (m mapper) prepare(d *draft) {
 	d.row.ContentHash = d.hash
 }
 
+// mark notes in a row who sends it, for the log of the action that it becomes.
+func (s Source) mark(f *model.Feedback) {
+	f.SentBy, f.SentKey, f.RequestID = s.Person, s.Origin.Key, s.Origin.Request
+}
+
 // quarantine makes the row that keeps what cannot be read or mapped.
 func (d *draft) quarantine(src Source) {
 	raw := keepRaw(d.raw)
@@ -221,6 +228,7 @@ func (d *draft) quarantine(src Source) {
 		ReceivedAt: d.row.ReceivedAt, Mode: model.ModeLive, Raw: &raw, Decision: model.DecisionQuarantined, Reason: d.reason(),
 		Involved: model.Of([]model.UserID{}), Metadata: model.Of(json.RawMessage("{}")),
 	}
+	src.mark(&f)
 	if slices.Contains(model.SourceTypes(), d.event.SourceType) {
 		f.SourceType = d.event.SourceType
 	}

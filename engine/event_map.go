@@ -37,6 +37,7 @@ func (m mapper) row(e *Event, c *checker) (model.Feedback, error) {
 		Title: e.Title, Text: e.Text, Restricted: e.Restricted, OccurredAt: e.OccurredAt, Mode: e.Mode,
 		Involved: model.Of([]model.UserID{}), Metadata: model.Of(json.RawMessage("{}")),
 	}
+	m.src.mark(&f)
 	if f.Mode == "" {
 		f.Mode = model.ModeLive
 	}

@@ -64,4 +64,8 @@ type Feedback struct {
 	Tries          int        // how often deciding it alone failed
 	HealAfter      time.Time  // machine time: the sweep takes it from here on
 	CreatedAt      time.Time  // domain time of the intake's commit
+
+	SentBy    *UserID `bun:"type:uuid"` // who made it by hand; nil: nobody
+	SentKey   *KeyID  `bun:"type:uuid"` // the API key that it came with; nil: none
+	RequestID string  // of the request that it came in; empty: none
 }

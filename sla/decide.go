@@ -108,9 +108,14 @@ func (r *Rules) open(d *Decision, f *model.Feedback, loads Loads, now time.Time,
 	cfg := r.Match(a.HospitalID, a.DepartmentID)
 	open := r.OpenTime(cfg, a.HospitalID, a.DepartmentID)
 	a.SLAConfigID, a.Calendar, a.CalendarRevision = cfg.ID, open.Name, open.Revision
-	out := Open(Case{Action: a, Config: cfg, Open: open.Calendar, Dir: r.dir}, now)
+	out := Open(Case{Action: a, Config: cfg, Open: open.Calendar, Dir: r.dir, Maker: f.SentBy, From: originOf(f)}, now)
 	out.explain(d, same, r.dir)
 	d.Outcome = &out
+}
+
+// originOf is where a feedback came from.
+func originOf(f *model.Feedback) model.Origin {
+	return model.Origin{Key: f.SentKey, Request: f.RequestID}
 }
 
 func (r *Rules) action(f *model.Feedback, sev model.Severity, now time.Time, ref string) model.Action {

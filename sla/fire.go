@@ -68,10 +68,12 @@ func (t *turn) open() {
 	a.Plan.V = model.PlanMemory{Since: a.ClockStart}
 	a.DueAt, _ = t.targetDue()
 	a.OriginalDueAt = a.DueAt
+	t.actor, t.origin = t.Maker, t.From
 	t.log(model.LogCreated, "Created; due "+clockTime(a.DueAt), model.LogMetadata{
 		"severity": a.Severity, "due_at": rfc3339(a.DueAt), "clock_start": rfc3339(a.ClockStart), "sla_config": t.Config.Name,
 		"clock": t.clockName(),
 	})
+	t.actor, t.origin = nil, model.Origin{} // the rest is the rules' doing
 	if owner := a.AssignedTo; owner != nil {
 		a.AssignedTo = nil
 		t.assign(*owner, MoveRequest{Move: model.MoveAssign})

@@ -91,9 +91,11 @@ func (r *Rules) join(c Case, f *model.Feedback, d *Decision, now time.Time) Outc
 	was := t.standing()
 	a := &t.Action
 	a.Involved.V = union(a.Involved.V, f.Involved.V)
+	t.actor, t.origin = f.SentBy, originOf(f)
 	t.log(model.LogMerged, fmt.Sprintf("%s from %s joined, of %s severity", sourceLabel(f.SourceType), f.SourceSystem, d.Severity), model.LogMetadata{
 		"feedback": f.ID, "source_system": f.SourceSystem, "source_type": f.SourceType, "severity": d.Severity, "reason": d.Reason,
 	})
+	t.actor, t.origin = nil, model.Origin{}
 	if d.Severity.Rank() > a.Severity.Rank() {
 		t.setSeverity(was, MoveRequest{Move: model.MoveMerge, Severity: d.Severity})
 	}

@@ -14,6 +14,9 @@ type Case struct {
 	Open   Calendar              // its open time, as pinned; zero: around the clock
 	Dir    *Directory
 
+	Maker *model.UserID // new action: who makes it by hand; nil: nobody
+	From  model.Origin  // new action: where its feedback comes from, for the log
+
 	Evidence int // how many files are marked as evidence; known for submit and close alone
 }
 

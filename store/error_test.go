@@ -146,7 +146,7 @@ func pointers() map[string]bool {
 		"sla_configs":        "revision hospital_id department_id",
 		"routing_rules":      "revision hospital_id department_id assign_to_user assign_to_department",
 		"actions":            "feedback_id linked_to hospital_id department_id assigned_to sla_config_id submitted_by approved_by rejected_by closed_by complainant_informed_by",
-		"feedback":           "hospital_id department_id survey_id action_id",
+		"feedback":           "hospital_id department_id survey_id action_id sent_by sent_key",
 		"deadline_events":    "action_id",
 		"action_logs":        "action_id created_by",
 		"log_texts":          "log_id",

@@ -441,7 +441,9 @@ func TestActionsAreMadeByHand(t *testing.T) {
 	a := s.do(t, http.MethodGet, r.header.Get("Location"), "").action(t)
 	assert.Equal(t, model.SourceRounds, a.SourceType)
 	assert.Equal(t, "WARD3", a.Department)
-	assert.Equal(t, "ruh-saad", a.Metadata["made_by"])
+	first := into[web.Timeline](t, s.do(t, http.MethodGet, r.header.Get("Location")+"/timeline", "")).Log[0]
+	assert.Equal(t, []any{"ruh-saad", r.header.Get("X-Request-Id")}, []any{first.By, first.Metadata["request_id"]})
+	assert.NotEmpty(t, first.Metadata["key"])
 	again := make(sound, as("ruh-saad", "Idempotency-Key", "m-1")...)
 	assert.Equal(t, 200, again.status, again.body)
 	assert.Equal(t, "true", again.header.Get("Idempotency-Replayed"))

@@ -49,7 +49,10 @@ func (a *api) create(c *call) error {
 	if err != nil {
 		return err
 	}
-	src := engine.Source{System: c.Key.SourceSystem, Hospitals: c.Key.Hospitals.V}
+	src := engine.Source{System: c.Key.SourceSystem, Hospitals: c.Key.Hospitals.V, Person: c.Person(), Origin: c.origin()}
+	if once != "" && c.User != nil {
+		once = c.User.Code + "/" + once // each person has keys of their own
+	}
 	made, err := a.engine.Make(c.r.Context(), src, engine.Manual{Event: event, Once: once})
 	var faults model.FieldErrors
 	if errors.As(err, &faults) {
@@ -93,12 +96,6 @@ func (c *call) event(b *manualAction) (engine.Event, error) {
 	e := engine.Event{
 		SourceType: b.SourceType, Title: b.Title, Text: b.Description, Hospital: b.Hospital, Department: b.Department, Category: b.Category,
 		Severity: b.Severity, Subject: b.Subject, InvolvedUsers: b.Involved, Restricted: b.Restricted, Metadata: b.Metadata,
-	}
-	if c.User != nil {
-		if e.Metadata == nil {
-			e.Metadata = map[string]any{}
-		}
-		e.Metadata["made_by"] = c.User.Code
 	}
 	return e, nil
 }

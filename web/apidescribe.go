@@ -109,7 +109,7 @@ func (d *describer) reading() {
 
 func (d *describer) making() {
 	op := d.op(opMake, "Make an action by hand",
-		"It is kept as a feedback of the key's source system and decided at once; metadata gets made_by, the person's code.", 400, 409, 413, 415, 422)
+		"It is kept as a feedback of the key's source system and decided at once; the action's log says who made it.", 400, 409, 413, 415, 422)
 	made := answer[MadeAction](d, &op, http.StatusCreated, "The action was made.")
 	made.Headers["Location"] = openapi.Always("The action's address.")
 	etagged(made)
