@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/pxactions/px/model"
+	"github.com/pxactions/px/sla"
 	"github.com/pxactions/px/store"
 )
 
@@ -47,6 +49,9 @@ func storyJSON(y *store.Story) map[string]any {
 			out[name] = words
 		}
 	}
+	if told := informedJSON(a, y.Dir); told != nil {
+		out["complainant_informed"] = told
+	}
 	logs := make([]map[string]any, len(y.Logs))
 	for i, l := range y.Logs {
 		logs[i] = map[string]any{"seq": l.Seq, "at": l.CreatedAt, "type": l.LogType, "by": userCode(y.Dir, l.CreatedBy), "message": l.Message}
@@ -70,6 +75,17 @@ func storyJSON(y *store.Story) map[string]any {
 	return out
 }
 
+// informedJSON says whether the complainant was told; nil: nobody has said.
+func informedJSON(a *model.Action, dir *sla.Directory) map[string]any {
+	switch {
+	case a.InformedAt != nil:
+		return map[string]any{"at": *a.InformedAt, "how": a.InformedHow, "by": userCode(dir, a.InformedBy)}
+	case a.NotInformed != "":
+		return map[string]any{"why_not": a.NotInformed}
+	}
+	return nil
+}
+
 func printStory(y *store.Story) error {
 	a := &y.Action
 	fmt.Printf("%s  %s, %s, %s; %s\n", a.Ref, a.Status, a.Severity, a.Category, mark(a))
@@ -87,6 +103,13 @@ func printStory(y *store.Story) error {
 	printWords("plan", a.ActionPlan)
 	printWords("outcome", a.Outcome)
 	printWords("root cause", a.RootCause)
+	if a.InformedAt != nil {
+		fmt.Printf("complainant informed %s, %s, by %s\n", stamp(*a.InformedAt), a.InformedHow, userCode(y.Dir, a.InformedBy))
+	}
+	printWords("complainant not informed", a.NotInformed)
+	if a.ApprovalDueAt != nil {
+		fmt.Printf("submitted by %s, approval due %s\n", userCode(y.Dir, a.SubmittedBy), stamp(*a.ApprovalDueAt))
+	}
 	fmt.Println()
 	rows := make([][]any, 0, len(y.Logs))
 	for _, l := range y.Logs {
