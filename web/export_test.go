@@ -20,7 +20,7 @@ func Stream(s *store.Store, log zerolog.Logger, f store.ChangeFilter) http.Handl
 func QuickStream(s *store.Store, f store.ChangeFilter, beat, write time.Duration) http.Handler {
 	srv := &server{o: Options{Store: s, Log: zerolog.Nop()}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		srv.streamAt(w, r, f, pace{poll: 10 * time.Millisecond, beat: beat, write: write}, always)
+		srv.streamAt(w, r, f, pace{poll: 10 * time.Millisecond, beat: beat, write: write, most: 5}, always)
 	})
 }
 

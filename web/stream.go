@@ -19,11 +19,15 @@ type pace struct {
 	poll  time.Duration // between two looks for changes
 	beat  time.Duration // without a change until a sign of life
 	write time.Duration // that a reader may take for what is sent at once
+	most  int32         // readers at once: each looks into the database at each poll
 }
 
 func usualPace() pace {
-	return pace{poll: 500 * time.Millisecond, beat: 15 * time.Second, write: 10 * time.Second}
+	return pace{poll: 500 * time.Millisecond, beat: 15 * time.Second, write: 10 * time.Second, most: 200}
 }
+
+// errCrowded is what one reader too many is told.
+var errCrowded = fmt.Errorf("%w: too many readers", model.ErrUnavailable)
 
 // streamRetry is how long (milliseconds) a reader is asked to wait before it
 // connects again.
@@ -38,6 +42,11 @@ func (s *server) streamChanges(w http.ResponseWriter, r *http.Request, f store.C
 }
 
 func (s *server) streamAt(w http.ResponseWriter, r *http.Request, f store.ChangeFilter, p pace, allowed func(context.Context) error) {
+	defer s.streams.Add(-1)
+	if s.streams.Add(1) > p.most {
+		s.streamProblem(w, r, errCrowded)
+		return
+	}
 	page, err := s.streamStart(r, f)
 	if err != nil {
 		s.streamProblem(w, r, err)
@@ -203,6 +212,9 @@ func (s *server) streamProblem(w http.ResponseWriter, r *http.Request, err error
 		p.Title, p.Status, p.Code, p.Detail = "This is no place in the stream", http.StatusUnprocessableEntity, "cursor-invalid", fields.Error()
 	case errors.Is(err, store.ErrCursorGone):
 		p.Title, p.Status, p.Code, p.Detail = "This place is not in the stream any more", http.StatusGone, "cursor-gone", err.Error()
+	case errors.Is(err, errCrowded):
+		w.Header().Set("Retry-After", "5")
+		p.Title, p.Status, p.Code, p.Detail = "Too many programs follow changes here", http.StatusServiceUnavailable, "unavailable", "come again, or to another process; nothing is lost"
 	case errors.Is(err, model.ErrUnavailable):
 		w.Header().Set("Retry-After", "5")
 		p.Title, p.Status, p.Code, p.Detail = "The database is away", http.StatusServiceUnavailable, "unavailable", "come again; nothing is lost"

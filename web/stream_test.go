@@ -334,3 +334,44 @@ func TestAStreamEndsWithItsKey(t *testing.T) {
 		t.Fatalf("the stream goes on under a key that was revoked: %v", err)
 	}
 }
+
+// TestReadersAreBounded: each one costs the database something for as long as it
+// is there.
+func TestReadersAreBounded(t *testing.T) {
+	t.Parallel()
+	w := scenario.New(t, nil)
+	srv := httptest.NewServer(quick(w, store.ChangeFilter{}))
+	t.Cleanup(srv.Close)
+	var first *listener
+	for range 5 {
+		first = listen(t, srv.URL, "")
+		first.block()
+	}
+	ask := func() (int, string) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		return resp.StatusCode, resp.Header.Get("Retry-After")
+	}
+	if code, after := ask(); code != http.StatusServiceUnavailable || after == "" {
+		t.Fatalf("one too many = %d, Retry-After %q", code, after)
+	}
+	_ = first.resp.Body.Close()
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		code, _ := ask()
+		if code == http.StatusOK {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the place of one who has gone stays taken: %d", code)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -50,6 +51,7 @@ type server struct {
 	templates *template.Template
 	dashboard http.Handler
 	attempts  attempts
+	streams   atomic.Int32 // how many read the stream of changes
 }
 
 // New makes the pages. They read only, but for the login and what operators do to
