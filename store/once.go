@@ -61,6 +61,17 @@ func replayed(ctx context.Context, tx bun.Tx, m *Move, now *model.Action) (Moved
 	return Moved{Action: *now, Replayed: true}, true, nil
 }
 
+// Granted reports whether a request for a move on an action was granted before:
+// for who does not see the action any more.
+func (s *Store) Granted(ctx context.Context, id model.ActionID, o Once) (bool, error) {
+	there, err := s.db.NewSelect().Model((*onceRow)(nil)).
+		Where("scope = ? AND key = ? AND action_id = ? AND request_hash = ?", o.Scope, o.Key, id, o.Hash).Exists(ctx)
+	if err != nil {
+		return false, mapErr(fmt.Errorf("look up an idempotency key: %w", err))
+	}
+	return there, nil
+}
+
 // remember keeps what was granted just now. What was refused may be asked for
 // again.
 func remember(ctx context.Context, tx bun.Tx, moves []Move, round []int, results []Moved) error {

@@ -530,3 +530,22 @@ func TestMovesAreCountedByPerson(t *testing.T) {
 	assert.Equal(t, 403, report("from=2026-03-01T00:00:00Z", "ruh-reem").status)
 	assert.Equal(t, 422, report("", "ruh-ceo").status)
 }
+
+// TestARepeatOfGivingAnActionAway: the answer may have got lost, and now its maker
+// does not see the action any more.
+func TestARepeatOfGivingAnActionAway(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	a := s.decide(t, s.Complaint(model.SeverityMedium))
+	s.Exec("UPDATE actions SET assigned_to = (SELECT id FROM users WHERE code = 'ruh-bilal') WHERE id = ?", a.ID)
+	give := func(to, key string) reply {
+		return s.move(t, a, model.MoveDepartment, `{"department":"`+to+`"}`, as("ruh-salmaz", "Idempotency-Key", key)...)
+	}
+	require.Equal(t, http.StatusNoContent, give("OPD", "k-1").status)
+	again := give("OPD", "k-1")
+	assert.Equal(t, http.StatusNoContent, again.status, "%s", again.body)
+	assert.Equal(t, "true", again.header.Get("Idempotency-Replayed"))
+	assert.Equal(t, http.StatusNotFound, give("OPD", "k-2").status)
+	assert.Equal(t, http.StatusNotFound, give("ED", "k-1").status)
+	assert.Equal(t, http.StatusNotFound, s.move(t, a, model.MoveDepartment, `{"department":"OPD"}`, as("ruh-huda", "Idempotency-Key", "k-1")...).status, "another person's key")
+}

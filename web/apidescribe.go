@@ -133,7 +133,7 @@ func (d *describer) move(m model.Move) {
 	ok := answer[Action](d, &op, http.StatusOK, "The action after the move; of a repeat, as it is now.")
 	etagged(ok)
 	replayed(ok)
-	openapi.Empty(&op, http.StatusNoContent, "Made, and the actor may not see the action any more.")
+	replayed(openapi.Empty(&op, http.StatusNoContent, "Made, and the actor may not see the action any more."))
 	t := reflect.TypeOf(bodyOf(m)).Elem()
 	openapi.Describe[moveParams](d.api, op, body(d, t, needed(t), ""))
 }

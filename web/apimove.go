@@ -172,6 +172,9 @@ func instant(t *time.Time) time.Time {
 // move makes a move on an action and answers with the action as it is then.
 func (a *api) move(c *call, m model.Move) error {
 	row, err := c.action(a)
+	if errors.Is(err, model.ErrNotFound) {
+		return a.again(c, m, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -210,6 +213,33 @@ func (a *api) move(c *call, m model.Move) error {
 	}
 	c.w.Header().Set("ETag", etag(&moved.Action))
 	problem.JSON(c.w, http.StatusOK, actionOf(&moved.Action, c.Dir))
+	return nil
+}
+
+// again answers the repeat of a move by which its maker has given the action
+// away; everybody else does not see it, as unseen says.
+func (a *api) again(c *call, m model.Move, unseen error) error {
+	once, err := onceKey(c.r)
+	if err != nil || once == "" {
+		return unseen
+	}
+	row, err := a.engine.Store.ActionByRef(c.r.Context(), c.r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	body := bodyOf(m)
+	if _, err := c.readBody(body); err != nil {
+		return unseen
+	}
+	made, err := a.engine.Store.Granted(c.r.Context(), row.ID, store.Once{Scope: c.Scope(), Key: once, Hash: requestHash(m, row.ID, body)})
+	if err != nil {
+		return err
+	}
+	if !made {
+		return unseen
+	}
+	c.w.Header().Set("Idempotency-Replayed", "true")
+	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
