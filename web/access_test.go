@@ -255,6 +255,30 @@ func TestWhoStandsInForAnApproverSeesWhatTheyDecideOn(t *testing.T) {
 	assert.Equal(t, model.StatusApproved, s.move(t, a, model.MoveApprove, `{}`, as("ruh-omar")...).action(t).Status)
 }
 
+// TestWhoStepsInSeesWhatTheyDecideOn: whom the SLA config names, once the approvers
+// have let their time run out, and not before.
+func TestWhoStepsInSeesWhatTheyDecideOn(t *testing.T) {
+	t.Parallel()
+	s := newService(t, []byte(`sla: [{name: x, approval_stand_ins: ["user:ruh-omar"], ack_targets: {critical: none, high: none, medium: none, low: none}}]`)...)
+	a := s.decide(t, s.Complaint(model.SeverityMedium))
+	owner, path := s.Dir.Users[*a.AssignedTo].Code, "/v1/actions/"+a.Ref
+	for _, m := range []model.Move{model.MoveStart, model.MoveSubmit} {
+		require.Equal(t, http.StatusOK, s.move(t, a, m, moveContent(m), as(owner)...).status)
+	}
+	s.do(t, http.MethodGet, path, "", as("ruh-omar")...).problem(t, http.StatusNotFound, problem.NotFound)
+	for s.Count("SELECT count(*) FROM deadline_events WHERE kind = 'approval_overdue'") == 0 {
+		s.fire(t, a.ID, 1)
+	}
+	foreign := s.newKey(t, func(k *model.APIKey) { k.Hospitals = model.Of([]model.HospitalID{s.Hospital("BER").ID}) })
+	s.do(t, http.MethodGet, path, "", as("ruh-omar", "Authorization", "Bearer "+foreign)...).problem(t, http.StatusNotFound, problem.NotFound)
+	s.do(t, http.MethodGet, path, "", as("ruh-huda")...).problem(t, http.StatusNotFound, problem.NotFound)
+	require.Equal(t, http.StatusOK, s.do(t, http.MethodGet, path+"/timeline", "", as("ruh-omar")...).status)
+	s.move(t, a, model.MoveNote, moveContent(model.MoveNote), as("ruh-omar")...).problem(t, http.StatusForbidden, problem.Forbidden)
+	assert.Equal(t, http.StatusNoContent, s.move(t, a, model.MoveApprove, `{}`, as("ruh-omar")...).status)
+	assert.Equal(t, model.StatusApproved, s.Action(a.ID).Status)
+	s.do(t, http.MethodGet, path, "", as("ruh-omar")...).problem(t, http.StatusNotFound, problem.NotFound)
+}
+
 // attach adds a file by the key itself.
 func (s *service) attach(t *testing.T, ref string) web.Attachment {
 	t.Helper()
