@@ -2996,7 +2996,7 @@ type ClientInterface interface {
 
 	// MakeActionWithBody Make an action by hand
 	//
-	// It is kept as a feedback of the key's source system and decided at once; metadata gets made_by, the person's code. Needs the right to create.
+	// It is kept as a feedback of the key's source system and decided at once; the action's log says who made it. Needs the right to create.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3005,7 +3005,7 @@ type ClientInterface interface {
 
 	// MakeAction Make an action by hand
 	//
-	// It is kept as a feedback of the key's source system and decided at once; metadata gets made_by, the person's code. Needs the right to create.
+	// It is kept as a feedback of the key's source system and decided at once; the action's log says who made it. Needs the right to create.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3485,7 +3485,7 @@ func (c *Client) ListActions(ctx context.Context, params *ListActionsParams, req
 
 // MakeActionWithBody Make an action by hand
 //
-// It is kept as a feedback of the key's source system and decided at once; metadata gets made_by, the person's code. Needs the right to create.
+// It is kept as a feedback of the key's source system and decided at once; the action's log says who made it. Needs the right to create.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3504,7 +3504,7 @@ func (c *Client) MakeActionWithBody(ctx context.Context, params *MakeActionParam
 
 // MakeAction Make an action by hand
 //
-// It is kept as a feedback of the key's source system and decided at once; metadata gets made_by, the person's code. Needs the right to create.
+// It is kept as a feedback of the key's source system and decided at once; the action's log says who made it. Needs the right to create.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7381,7 +7381,7 @@ type ClientWithResponsesInterface interface {
 
 	// MakeActionWithBodyWithResponse Make an action by hand
 	//
-	// It is kept as a feedback of the key's source system and decided at once; metadata gets made_by, the person's code. Needs the right to create.
+	// It is kept as a feedback of the key's source system and decided at once; the action's log says who made it. Needs the right to create.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7390,7 +7390,7 @@ type ClientWithResponsesInterface interface {
 
 	// MakeActionWithResponse Make an action by hand
 	//
-	// It is kept as a feedback of the key's source system and decided at once; metadata gets made_by, the person's code. Needs the right to create.
+	// It is kept as a feedback of the key's source system and decided at once; the action's log says who made it. Needs the right to create.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8330,7 +8330,8 @@ type ApproveActionResponse200Headers struct {
 
 // ApproveActionResponse204Headers the declared response headers of an HTTP 204 response for ApproveAction
 type ApproveActionResponse204Headers struct {
-	XRequestId string
+	IdempotencyReplayed *string
+	XRequestId          string
 }
 
 // ApproveActionResponse400Headers the declared response headers of an HTTP 400 response for ApproveAction
@@ -8543,7 +8544,8 @@ type AssignActionResponse200Headers struct {
 
 // AssignActionResponse204Headers the declared response headers of an HTTP 204 response for AssignAction
 type AssignActionResponse204Headers struct {
-	XRequestId string
+	IdempotencyReplayed *string
+	XRequestId          string
 }
 
 // AssignActionResponse400Headers the declared response headers of an HTTP 400 response for AssignAction
@@ -9190,7 +9192,8 @@ type CancelActionResponse200Headers struct {
 
 // CancelActionResponse204Headers the declared response headers of an HTTP 204 response for CancelAction
 type CancelActionResponse204Headers struct {
-	XRequestId string
+	IdempotencyReplayed *string
+	XRequestId          string
 }
 
 // CancelActionResponse400Headers the declared response headers of an HTTP 400 response for CancelAction
@@ -9403,7 +9406,8 @@ type CloseActionResponse200Headers struct {
 
 // CloseActionResponse204Headers the declared response headers of an HTTP 204 response for CloseAction
 type CloseActionResponse204Headers struct {
-	XRequestId string
+	IdempotencyReplayed *string
+	XRequestId          string
 }
 
 // CloseActionResponse400Headers the declared response headers of an HTTP 400 response for CloseAction
@@ -9616,7 +9620,8 @@ type DepartmentActionResponse200Headers struct {
 
 // DepartmentActionResponse204Headers the declared response headers of an HTTP 204 response for DepartmentAction
 type DepartmentActionResponse204Headers struct {
-	XRequestId string
+	IdempotencyReplayed *string
+	XRequestId          string
 }
 
 // DepartmentActionResponse400Headers the declared response headers of an HTTP 400 response for DepartmentAction
@@ -9829,7 +9834,8 @@ type DueActionResponse200Headers struct {
 
 // DueActionResponse204Headers the declared response headers of an HTTP 204 response for DueAction
 type DueActionResponse204Headers struct {
-	XRequestId string
+	IdempotencyReplayed *string
+	XRequestId          string
 }
 
 // DueActionResponse400Headers the declared response headers of an HTTP 400 response for DueAction
@@ -10042,7 +10048,8 @@ type EscalateActionResponse200Headers struct {
 
 // EscalateActionResponse204Headers the declared response headers of an HTTP 204 response for EscalateAction
 type EscalateActionResponse204Headers struct {
-	XRequestId string
+	IdempotencyReplayed *string
+	XRequestId          string
 }
 
 // EscalateActionResponse400Headers the declared response headers of an HTTP 400 response for EscalateAction
@@ -10375,7 +10382,8 @@ type HoldActionResponse200Headers struct {
 
 // HoldActionResponse204Headers the declared response headers of an HTTP 204 response for HoldAction
 type HoldActionResponse204Headers struct {
-	XRequestId string
+	IdempotencyReplayed *string
+	XRequestId          string
 }
 
 // HoldActionResponse400Headers the declared response headers of an HTTP 400 response for HoldAction
@@ -10588,7 +10596,8 @@ type NoteActionResponse200Headers struct {
 
 // NoteActionResponse204Headers the declared response headers of an HTTP 204 response for NoteAction
 type NoteActionResponse204Headers struct {
-	XRequestId string
+	IdempotencyReplayed *string
+	XRequestId          string
 }
 
 // NoteActionResponse400Headers the declared response headers of an HTTP 400 response for NoteAction
@@ -10922,7 +10931,8 @@ type RejectActionResponse200Headers struct {
 
 // RejectActionResponse204Headers the declared response headers of an HTTP 204 response for RejectAction
 type RejectActionResponse204Headers struct {
-	XRequestId string
+	IdempotencyReplayed *string
+	XRequestId          string
 }
 
 // RejectActionResponse400Headers the declared response headers of an HTTP 400 response for RejectAction
@@ -11135,7 +11145,8 @@ type ReopenActionResponse200Headers struct {
 
 // ReopenActionResponse204Headers the declared response headers of an HTTP 204 response for ReopenAction
 type ReopenActionResponse204Headers struct {
-	XRequestId string
+	IdempotencyReplayed *string
+	XRequestId          string
 }
 
 // ReopenActionResponse400Headers the declared response headers of an HTTP 400 response for ReopenAction
@@ -11348,7 +11359,8 @@ type ResumeActionResponse200Headers struct {
 
 // ResumeActionResponse204Headers the declared response headers of an HTTP 204 response for ResumeAction
 type ResumeActionResponse204Headers struct {
-	XRequestId string
+	IdempotencyReplayed *string
+	XRequestId          string
 }
 
 // ResumeActionResponse400Headers the declared response headers of an HTTP 400 response for ResumeAction
@@ -11561,7 +11573,8 @@ type SeverityActionResponse200Headers struct {
 
 // SeverityActionResponse204Headers the declared response headers of an HTTP 204 response for SeverityAction
 type SeverityActionResponse204Headers struct {
-	XRequestId string
+	IdempotencyReplayed *string
+	XRequestId          string
 }
 
 // SeverityActionResponse400Headers the declared response headers of an HTTP 400 response for SeverityAction
@@ -11774,7 +11787,8 @@ type StartActionResponse200Headers struct {
 
 // StartActionResponse204Headers the declared response headers of an HTTP 204 response for StartAction
 type StartActionResponse204Headers struct {
-	XRequestId string
+	IdempotencyReplayed *string
+	XRequestId          string
 }
 
 // StartActionResponse400Headers the declared response headers of an HTTP 400 response for StartAction
@@ -11987,7 +12001,8 @@ type SubmitActionResponse200Headers struct {
 
 // SubmitActionResponse204Headers the declared response headers of an HTTP 204 response for SubmitAction
 type SubmitActionResponse204Headers struct {
-	XRequestId string
+	IdempotencyReplayed *string
+	XRequestId          string
 }
 
 // SubmitActionResponse400Headers the declared response headers of an HTTP 400 response for SubmitAction
@@ -13899,7 +13914,7 @@ func (c *ClientWithResponses) ListActionsWithResponse(ctx context.Context, param
 
 // MakeActionWithBodyWithResponse Make an action by hand
 //
-// It is kept as a feedback of the key's source system and decided at once; metadata gets made_by, the person's code. Needs the right to create.
+// It is kept as a feedback of the key's source system and decided at once; the action's log says who made it. Needs the right to create.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13914,7 +13929,7 @@ func (c *ClientWithResponses) MakeActionWithBodyWithResponse(ctx context.Context
 
 // MakeActionWithResponse Make an action by hand
 //
-// It is kept as a feedback of the key's source system and decided at once; metadata gets made_by, the person's code. Needs the right to create.
+// It is kept as a feedback of the key's source system and decided at once; the action's log says who made it. Needs the right to create.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -15406,6 +15421,13 @@ func ParseApproveActionResponse(rsp *http.Response) (*ApproveActionResponse, err
 		response.Headers200 = &headers
 	case rsp.StatusCode == 204:
 		var headers ApproveActionResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -15673,6 +15695,13 @@ func ParseAssignActionResponse(rsp *http.Response) (*AssignActionResponse, error
 		response.Headers200 = &headers
 	case rsp.StatusCode == 204:
 		var headers AssignActionResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -16473,6 +16502,13 @@ func ParseCancelActionResponse(rsp *http.Response) (*CancelActionResponse, error
 		response.Headers200 = &headers
 	case rsp.StatusCode == 204:
 		var headers CancelActionResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -16740,6 +16776,13 @@ func ParseCloseActionResponse(rsp *http.Response) (*CloseActionResponse, error) 
 		response.Headers200 = &headers
 	case rsp.StatusCode == 204:
 		var headers CloseActionResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -17007,6 +17050,13 @@ func ParseDepartmentActionResponse(rsp *http.Response) (*DepartmentActionRespons
 		response.Headers200 = &headers
 	case rsp.StatusCode == 204:
 		var headers DepartmentActionResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -17274,6 +17324,13 @@ func ParseDueActionResponse(rsp *http.Response) (*DueActionResponse, error) {
 		response.Headers200 = &headers
 	case rsp.StatusCode == 204:
 		var headers DueActionResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -17541,6 +17598,13 @@ func ParseEscalateActionResponse(rsp *http.Response) (*EscalateActionResponse, e
 		response.Headers200 = &headers
 	case rsp.StatusCode == 204:
 		var headers EscalateActionResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -17949,6 +18013,13 @@ func ParseHoldActionResponse(rsp *http.Response) (*HoldActionResponse, error) {
 		response.Headers200 = &headers
 	case rsp.StatusCode == 204:
 		var headers HoldActionResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -18216,6 +18287,13 @@ func ParseNoteActionResponse(rsp *http.Response) (*NoteActionResponse, error) {
 		response.Headers200 = &headers
 	case rsp.StatusCode == 204:
 		var headers NoteActionResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -18628,6 +18706,13 @@ func ParseRejectActionResponse(rsp *http.Response) (*RejectActionResponse, error
 		response.Headers200 = &headers
 	case rsp.StatusCode == 204:
 		var headers RejectActionResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -18895,6 +18980,13 @@ func ParseReopenActionResponse(rsp *http.Response) (*ReopenActionResponse, error
 		response.Headers200 = &headers
 	case rsp.StatusCode == 204:
 		var headers ReopenActionResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -19162,6 +19254,13 @@ func ParseResumeActionResponse(rsp *http.Response) (*ResumeActionResponse, error
 		response.Headers200 = &headers
 	case rsp.StatusCode == 204:
 		var headers ResumeActionResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -19429,6 +19528,13 @@ func ParseSeverityActionResponse(rsp *http.Response) (*SeverityActionResponse, e
 		response.Headers200 = &headers
 	case rsp.StatusCode == 204:
 		var headers SeverityActionResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -19696,6 +19802,13 @@ func ParseStartActionResponse(rsp *http.Response) (*StartActionResponse, error) 
 		response.Headers200 = &headers
 	case rsp.StatusCode == 204:
 		var headers StartActionResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -19963,6 +20076,13 @@ func ParseSubmitActionResponse(rsp *http.Response) (*SubmitActionResponse, error
 		response.Headers200 = &headers
 	case rsp.StatusCode == 204:
 		var headers SubmitActionResponse204Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
