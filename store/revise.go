@@ -280,12 +280,12 @@ func (s *Store) othersOf(ctx context.Context, tx bun.Tx, st txState, id model.Ac
 }
 
 // readTouch reads from an action's story whether somebody has moved it (a person, an
-// API key, or a command without a name; notes leave it untouched), and whether
-// what ended it was a revision.
+// API key, or a command without a name; notes, and what came in, leave it
+// untouched), and whether what ended it was a revision.
 func readTouch(ctx context.Context, tx bun.Tx, id model.ActionID, v *sla.Revision) error {
 	ours := []model.Move{model.MoveRevise, model.MoveRetract}
 	var touch struct{ Moved, Withdrawn bool }
-	err := tx.NewRaw(`SELECT coalesce(bool_or(log_type <> 'note' AND coalesce(metadata->>'move', '') NOT IN (?0) AND
+	err := tx.NewRaw(`SELECT coalesce(bool_or(log_type NOT IN ('note', 'created') AND NOT (log_type = 'merged' AND metadata->>'move' IS NULL) AND coalesce(metadata->>'move', '') NOT IN (?0) AND
 				(created_by IS NOT NULL OR metadata->>'key' IS NOT NULL OR metadata->>'move' IN (?1) AND seq > 2)), false) AS moved,
 			coalesce((array_agg(metadata->>'move' ORDER BY seq DESC) FILTER (WHERE new_status <> ''))[1] IN (?0), false) AS withdrawn
 		FROM action_logs WHERE action_id = ?2`, bun.List(ours), bun.List(model.Moves()), id).Scan(ctx, &touch)
