@@ -118,7 +118,9 @@ func (e *Engine) reread(old *model.Feedback, m mapper) model.Feedback {
 		row.Decision, row.Reason, row.PolicyRevision = "", "", nil
 		return row
 	}
-	m.src, m.now = Source{System: old.SourceSystem, Quarantine: true}, old.CreatedAt
+	m.src, m.now = Source{
+		System: old.SourceSystem, Quarantine: true, Person: old.SentBy, Origin: model.Origin{Key: old.SentKey, Request: old.RequestID},
+	}, old.CreatedAt
 	d := &draft{raw: keptRaw(*old.Raw), check: newChecker(nil), answer: &Receipt{}}
 	var faults model.FieldErrors
 	d.event, faults, d.err = ParseEvent(d.raw)

@@ -14,30 +14,30 @@ import (
 // Revise takes new content for a feedback of a source: a whole event as JSON, with
 // the event id that it came with or none. The same content as the one that stands
 // gets the first answer. received_at is judged as of when the feedback came in.
-// from says who sends it. The answer is the feedback as it now stands.
+// The answer is the feedback as it now stands.
 //
 // Errors: model.ErrNotFound (also of what the source may not see),
 // *UnreadableError, ErrTooLarge, model.FieldErrors, model.ErrForbidden (the
 // hospital), model.ErrRetracted, model.ErrUnavailable.
-func (e *Engine) Revise(ctx context.Context, src Source, id model.FeedbackID, raw []byte, from model.Origin) (*model.Feedback, error) {
+func (e *Engine) Revise(ctx context.Context, src Source, id model.FeedbackID, raw []byte) (*model.Feedback, error) {
 	return e.restate(ctx, model.MoveRevise, src, id, func(was *model.Feedback) (store.Revised, tasks.Effects, error) {
 		row, err := e.readRevision(ctx, src, was, raw)
 		if err != nil {
 			return store.Revised{}, tasks.Effects{}, err
 		}
-		return e.Store.Revise(ctx, row, from)
+		return e.Store.Revise(ctx, row, src.Origin)
 	})
 }
 
 // Retract marks a feedback of a source as taken back. What was taken back before
 // gets the first answer. Errors: model.ErrNotFound, model.FieldErrors,
 // model.ErrUnavailable.
-func (e *Engine) Retract(ctx context.Context, src Source, id model.FeedbackID, why model.RetractReason, from model.Origin) (*model.Feedback, error) {
+func (e *Engine) Retract(ctx context.Context, src Source, id model.FeedbackID, why model.RetractReason) (*model.Feedback, error) {
 	if !model.Valid(why, model.RetractReasons()) {
 		return nil, model.FieldErrors{{Field: "reason", Code: "enum", Want: "one of " + strings.Join(words(model.RetractReasons()), ", ")}}
 	}
 	return e.restate(ctx, model.MoveRetract, src, id, func(*model.Feedback) (store.Revised, tasks.Effects, error) {
-		return e.Store.Retract(ctx, id, why, from)
+		return e.Store.Retract(ctx, id, why, src.Origin)
 	})
 }
 

@@ -73,7 +73,7 @@ func TestARevisionIsReadLikeAnEvent(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := w.Engine.Revise(t.Context(), tt.src, f.ID, tt.raw, model.Origin{})
+			_, err := w.Engine.Revise(t.Context(), tt.src, f.ID, tt.raw)
 			require.Error(t, err)
 			assert.NotContains(t, err.Error(), "ZEBRA")
 			if tt.err != nil {
@@ -90,12 +90,12 @@ func TestARevisionIsReadLikeAnEvent(t *testing.T) {
 		})
 	}
 	var unreadable *engine.UnreadableError
-	_, err := w.Engine.Revise(t.Context(), src, f.ID, []byte("{"), model.Origin{})
+	_, err := w.Engine.Revise(t.Context(), src, f.ID, []byte("{"))
 	require.ErrorAs(t, err, &unreadable)
 	require.Zero(t, w.Feedback(f.ID).Revision)
 
 	// The very receipt that it came with is not too old for it, and what it says is taken.
-	got, err := w.Engine.Revise(t.Context(), src, f.ID, survey(t, map[string]any{"event_id": nil, "received_at": "2026-03-01T08:00:00Z", "title": "t"}), model.Origin{})
+	got, err := w.Engine.Revise(t.Context(), src, f.ID, survey(t, map[string]any{"event_id": nil, "received_at": "2026-03-01T08:00:00Z", "title": "t"}))
 	require.NoError(t, err)
 	assert.Equal(t, 1, got.Revision)
 	assert.Equal(t, "t", w.Action(*f.ActionID).Title)
@@ -103,15 +103,15 @@ func TestARevisionIsReadLikeAnEvent(t *testing.T) {
 	rs, err := w.Engine.AcceptRaw(t.Context(), src, [][]byte{survey(t, map[string]any{"received_at": "2026-03-01T08:00:00Z", "title": "t"})})
 	require.NoError(t, err)
 	assert.Equal(t, engine.ReceiptDuplicate, rs[0].Status)
-	got, err = w.Engine.Revise(t.Context(), src, f.ID, survey(t, map[string]any{"received_at": "2026-03-01T08:00:00Z", "title": "t"}), model.Origin{})
+	got, err = w.Engine.Revise(t.Context(), src, f.ID, survey(t, map[string]any{"received_at": "2026-03-01T08:00:00Z", "title": "t"}))
 	require.NoError(t, err)
 	assert.Equal(t, 1, got.Revision)
 
-	_, err = w.Engine.Retract(t.Context(), src, f.ID, "because ZEBRA", model.Origin{})
+	_, err = w.Engine.Retract(t.Context(), src, f.ID, "because ZEBRA")
 	var faults model.FieldErrors
 	require.ErrorAs(t, err, &faults)
 	assert.NotContains(t, err.Error(), "ZEBRA")
-	got, err = w.Engine.Retract(t.Context(), src, f.ID, model.RetractDuplicate, model.Origin{})
+	got, err = w.Engine.Retract(t.Context(), src, f.ID, model.RetractDuplicate)
 	require.NoError(t, err)
 	assert.NotNil(t, got.RetractedAt)
 	assert.Equal(t, model.StatusCancelled, w.Action(*f.ActionID).Status)
@@ -131,7 +131,7 @@ func TestWhatWasQuarantinedIsRevised(t *testing.T) {
 	require.NoError(t, err)
 	for _, r := range rs[:2] {
 		require.Equal(t, engine.ReceiptQuarantined, r.Status)
-		got, err := w.Engine.Revise(t.Context(), src, r.ID, survey(t, map[string]any{"event_id": nil}), model.Origin{})
+		got, err := w.Engine.Revise(t.Context(), src, r.ID, survey(t, map[string]any{"event_id": nil}))
 		require.NoError(t, err)
 		assert.Empty(t, got.Decision)
 		assert.Nil(t, w.Feedback(r.ID).Raw)
@@ -140,7 +140,7 @@ func TestWhatWasQuarantinedIsRevised(t *testing.T) {
 	done, err := w.Engine.Decide(t.Context(), []model.FeedbackID{rs[0].ID, rs[1].ID})
 	require.NoError(t, err)
 	assert.Equal(t, model.DecisionCreated, done[0].Decision)
-	got, err := w.Engine.Retract(t.Context(), src, rs[2].ID, model.RetractEnteredInError, model.Origin{})
+	got, err := w.Engine.Retract(t.Context(), src, rs[2].ID, model.RetractEnteredInError)
 	require.NoError(t, err)
 	assert.Equal(t, model.DecisionIgnored, got.Decision)
 	assert.Equal(t, sla.ReasonRetracted, got.Reason)
@@ -158,7 +158,7 @@ func TestADeathBetweenARevisionAndTheQueue(t *testing.T) {
 	w.Queue.Refuse(scenario.ErrRefused)
 	lower, worse := survey(t, score(2)), survey(t, mixed(score(1), "event_id", "e2"))
 	for id, raw := range map[model.FeedbackID][]byte{bad.ID: lower, good.ID: worse} {
-		_, err := w.Engine.Revise(t.Context(), src, id, raw, model.Origin{})
+		_, err := w.Engine.Revise(t.Context(), src, id, raw)
 		require.NoError(t, err)
 	}
 	a := w.Action(*bad.ActionID)
@@ -166,7 +166,7 @@ func TestADeathBetweenARevisionAndTheQueue(t *testing.T) {
 
 	// The sender sends it again, and the queue hears of it then.
 	w.Queue.Refuse(nil)
-	_, err := w.Engine.Revise(t.Context(), src, bad.ID, lower, model.Origin{})
+	_, err := w.Engine.Revise(t.Context(), src, bad.ID, lower)
 	require.NoError(t, err)
 	e := w.Queue.Take()
 	require.Len(t, e.Arm, 1)
@@ -177,7 +177,7 @@ func TestADeathBetweenARevisionAndTheQueue(t *testing.T) {
 	assert.Equal(t, engine.ReceiptDuplicate, rs[0].Status, "a late repeat of what it said first is known")
 	require.ErrorIs(t, rs[1].Err, model.ErrEventChanged)
 	w.Queue.Take()
-	_, err = w.Engine.Revise(t.Context(), src, good.ID, worse, model.Origin{})
+	_, err = w.Engine.Revise(t.Context(), src, good.ID, worse)
 	require.NoError(t, err)
 	assert.Equal(t, []model.FeedbackID{good.ID}, w.Queue.Take().Create)
 	// Or nobody does, and the sweep finds it.

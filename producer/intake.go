@@ -49,7 +49,7 @@ func (p *Producer) post(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, refused)
 		return
 	}
-	receipts, err := p.Engine.AcceptRaw(r.Context(), sourceOf(w, key), b.events)
+	receipts, err := p.Engine.AcceptRaw(r.Context(), source(w, key), b.events)
 	if p.gone(err) {
 		return // nobody is there to be answered
 	}
@@ -81,16 +81,13 @@ func (p *Producer) allow(w http.ResponseWriter, r *http.Request, scope string) (
 	return key, err == nil
 }
 
-// source is what a key lets its sender do.
-func source(k *model.APIKey) engine.Source {
-	return engine.Source{System: k.SourceSystem, Hospitals: k.Hospitals.V, Quarantine: k.OnUnmapped == model.UnmappedQuarantine}
-}
-
-// sourceOf is source, with the request that it sends.
-func sourceOf(w http.ResponseWriter, k *model.APIKey) engine.Source {
-	s := source(k)
-	s.Origin = origin(w, k)
-	return s
+// source is what a key lets its sender do, and what it comes with: the key, and the
+// request's id.
+func source(w http.ResponseWriter, k *model.APIKey) engine.Source {
+	return engine.Source{
+		System: k.SourceSystem, Hospitals: k.Hospitals.V, Quarantine: k.OnUnmapped == model.UnmappedQuarantine,
+		Origin: model.Origin{Key: &k.ID, Request: w.Header().Get(problem.RequestHeader)},
+	}
 }
 
 func (p *Producer) gone(err error) bool { return errors.Is(err, context.Canceled) }

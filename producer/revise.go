@@ -23,7 +23,7 @@ type Retraction struct {
 // revise answers POST /v1/feedback/{id}/revise.
 func (p *Producer) revise(w http.ResponseWriter, r *http.Request) {
 	p.restate(w, r, func(ctx context.Context, key *model.APIKey, id model.FeedbackID, raw []byte) (*model.Feedback, error) {
-		return p.Engine.Revise(ctx, source(key), id, raw, origin(w, key))
+		return p.Engine.Revise(ctx, source(w, key), id, raw)
 	})
 }
 
@@ -34,13 +34,8 @@ func (p *Producer) retract(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return nil, err
 		}
-		return p.Engine.Retract(ctx, source(key), id, why, origin(w, key))
+		return p.Engine.Retract(ctx, source(w, key), id, why)
 	})
-}
-
-// origin is where a change comes from: its key, and its request's id.
-func origin(w http.ResponseWriter, key *model.APIKey) model.Origin {
-	return model.Origin{Key: &key.ID, Request: w.Header().Get(problem.RequestHeader)}
 }
 
 // restate reads one object about the feedback that the path names, and answers with

@@ -190,3 +190,34 @@ func TestTheLogHasTheRequestOfARevision(t *testing.T) {
 	require.NoError(t, err)
 	require.ElementsMatch(t, asked, logged)
 }
+
+// TestWhoSentItIsKept: a revision has its own sender; what is replayed keeps the
+// one that it came with.
+func TestWhoSentItIsKept(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	key := w.key()
+	id, _ := w.decided(key, rated("e1", "5"))
+	r := w.say(key, id, "revise", rated("e1", "1"))
+	require.Equal(t, http.StatusOK, r.status, "%s", r.body)
+	sender := func() (string, bool) {
+		var row struct {
+			RequestID string
+			Keyed     bool
+		}
+		err := w.store.DB().NewRaw("SELECT request_id, sent_key IS NOT NULL AS keyed FROM feedback WHERE id = ?", id).Scan(t.Context(), &row)
+		require.NoError(t, err)
+		return row.RequestID, row.Keyed
+	}
+	request, keyed := sender()
+	require.Equal(t, []any{r.header.Get(problem.RequestHeader), true}, []any{request, keyed})
+
+	_, err := w.store.DB().NewRaw(`UPDATE feedback SET decision = 'quarantined', reason = 'unmapped:department', action_id = NULL, decided_at = created_at, raw = ?
+		WHERE id = ?`, rated("e1", "1"), id).Exec(t.Context())
+	require.NoError(t, err)
+	done, err := w.engine.Replay(t.Context(), store.QuarantineFilter{})
+	require.NoError(t, err)
+	require.Equal(t, 1, done.Requeued)
+	again, keyed := sender()
+	require.Equal(t, []any{request, true}, []any{again, keyed})
+}

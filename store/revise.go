@@ -173,7 +173,8 @@ func keepContent(ctx context.Context, tx bun.Tx, f *model.Feedback, st txState) 
 	return nil
 }
 
-// notContent are the columns of a feedback that its source did not say.
+// notContent are the columns of a feedback that are no part of a content: neither
+// what its source said nor who sent it.
 func notContent() []string {
 	return []string{
 		"id", "source_system", "event_id", "content_hash", "decision", "reason", "action_id", "decided_at", "policy_revision",
