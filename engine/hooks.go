@@ -117,7 +117,7 @@ func (e *Engine) callHook(ctx context.Context, s store.HookSettled, changes []st
 	s.Next, s.Why, s.RetryIn = s.Hook.Cursor, "error", hookWait(s.Hook.Failures+1, rand.Float64())
 	var se *notify.SendError
 	if errors.As(err, &se) {
-		s.Why, s.RetryIn = se.Code, max(s.RetryIn, se.RetryAfter)
+		s.Why, s.RetryIn = se.Code, se.Wait(s.RetryIn)
 		s.Pause = se.Code == "http_"+strconv.Itoa(http.StatusGone)
 	}
 	return s

@@ -47,5 +47,11 @@ func NextTry(attempt int, err error, jitter float64) (time.Duration, bool) {
 	if sendErr.Permanent {
 		return 0, false
 	}
-	return max(wait, min(sendErr.RetryAfter, maxRetryAfter)), true
+	return sendErr.Wait(wait), true
+}
+
+// Wait is how long to wait where our own wait would be so long: as long as the
+// receiver asks for, up to a day, where that is longer.
+func (e *SendError) Wait(own time.Duration) time.Duration {
+	return max(own, min(e.RetryAfter, maxRetryAfter))
 }
