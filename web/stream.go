@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pxactions/px/internal/ops"
+	"github.com/pxactions/px/internal/problem"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/store"
 )
@@ -197,34 +198,24 @@ func (o *eventWriter) flush() error {
 	return err
 }
 
-// streamProblem says why no stream begins (RFC 9457).
+// streamProblem says why no stream begins.
 func (s *server) streamProblem(w http.ResponseWriter, r *http.Request, err error) {
-	p := struct {
-		Type   string `json:"type"`
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Code   string `json:"code"`
-		Detail string `json:"detail,omitempty"`
-	}{Title: "Something went wrong here", Status: http.StatusInternalServerError, Code: "internal"}
 	var fields model.FieldErrors
+	var p *problem.Problem
 	switch {
 	case errors.As(err, &fields):
-		p.Title, p.Status, p.Code, p.Detail = "This is no place in the stream", http.StatusUnprocessableEntity, "cursor-invalid", fields.Error()
+		p = problem.New(http.StatusUnprocessableEntity, "cursor-invalid", "This is no place in the stream", fields.Error())
 	case errors.Is(err, store.ErrCursorGone):
-		p.Title, p.Status, p.Code, p.Detail = "This place is not in the stream any more", http.StatusGone, "cursor-gone", err.Error()
+		p = problem.New(http.StatusGone, "cursor-gone", "This place is not in the stream any more", err.Error())
 	case errors.Is(err, errCrowded):
-		w.Header().Set("Retry-After", "5")
-		p.Title, p.Status, p.Code, p.Detail = "Too many programs follow changes here", http.StatusServiceUnavailable, "unavailable", "come again, or to another process; nothing is lost"
+		p = problem.New(http.StatusServiceUnavailable, problem.Unavailable, "Too many programs follow changes here", "come again, or to another process; nothing is lost")
 	case errors.Is(err, model.ErrUnavailable):
-		w.Header().Set("Retry-After", "5")
-		p.Title, p.Status, p.Code, p.Detail = "The database is away", http.StatusServiceUnavailable, "unavailable", "come again; nothing is lost"
+		p = problem.New(http.StatusServiceUnavailable, problem.Unavailable, "The database is away", "come again; nothing is lost")
 	case r.Context().Err() != nil:
 		return
 	default:
 		s.o.Log.Error().Err(err).Msg("stream of changes failed")
+		p = problem.Of(err)
 	}
-	p.Type = "urn:px:problem:" + p.Code
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the reader is gone
+	problem.Write(w, p)
 }
