@@ -161,17 +161,29 @@ func (t *turn) reopen(m MoveRequest, was standing) {
 		facts["reopen"] = ReopenRemaining
 		t.goOn(facts)
 	} else {
-		a.ClockStart, a.PausedAt, a.Plan.V = t.now, nil, model.PlanMemory{Since: t.now}
-		a.DueAt = t.fromTarget()
-		a.OriginalDueAt = a.DueAt
+		t.startAfresh()
 	}
 	a.ClosedBy, a.ClosedAt, a.ApprovedBy, a.ApprovedAt, a.SubmittedBy, a.SubmittedAt = nil, nil, nil, nil, nil, nil
-	a.Period++
-	a.IsOverdue, a.ReminderSentAt, a.EscalationLevel, a.EscalatedAt = false, nil, 0, nil
+	t.beginPeriod()
 	t.logStatus(model.LogStatusChange, was.status, m, "Reopened")
 	t.logPlan(was, m, what, facts)
 	t.sayMove(model.ReasonReopened, t.assignee()...)
 	t.tellStanding(was)
+}
+
+// startAfresh counts the whole target from now on.
+func (t *turn) startAfresh() {
+	a := &t.Action
+	a.ClockStart, a.PausedAt, a.Plan.V = t.now, nil, model.PlanMemory{Since: t.now}
+	a.DueAt = t.fromTarget()
+	a.OriginalDueAt = a.DueAt
+}
+
+// beginPeriod begins a period of which nothing has been taken.
+func (t *turn) beginPeriod() {
+	a := &t.Action
+	a.Period++
+	a.IsOverdue, a.ReminderSentAt, a.EscalationLevel, a.EscalatedAt = false, nil, 0, nil
 }
 
 // goOn sets the clock of a closed action going again with what was left, at least

@@ -148,11 +148,8 @@ func (t *turn) revive(v *Revision) {
 	t.takeOver(v)
 	a.Status, a.Severity = model.StatusOpen, v.severity()
 	a.RequiresApproval = t.requiresApproval()
-	a.Period++
-	a.IsOverdue, a.ReminderSentAt, a.EscalationLevel, a.EscalatedAt = false, nil, 0, nil
-	a.ClockStart, a.PausedAt, a.Plan.V = t.now, nil, model.PlanMemory{Since: t.now}
-	a.DueAt = t.fromTarget()
-	a.OriginalDueAt = a.DueAt
+	t.beginPeriod()
+	t.startAfresh()
 	if a.AssignedTo != nil {
 		a.AssignedAt = t.at()
 		a.AckNo++
