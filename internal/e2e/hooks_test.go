@@ -69,8 +69,11 @@ func TestAHostFollowsByHook(t *testing.T) {
 	h := &host{seqs: map[string][]int{}}
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
-	h.secret = strings.TrimSpace(c.px("hook", "create", "--name", "his", "--url", srv.URL, "--by", "dana"))
-	require.True(t, strings.HasPrefix(h.secret, "whsec_"), h.secret)
+	secret := strings.TrimSpace(c.px("hook", "create", "--name", "his", "--url", srv.URL, "--by", "dana"))
+	require.True(t, strings.HasPrefix(secret, "whsec_"), secret)
+	h.mu.Lock() // whoever calls is another process: nothing else orders the two
+	h.secret = secret
+	h.mu.Unlock()
 
 	blocked := c.command(nil, "hook", "test", "his")
 	assert.Equal(t, 1, blocked.code)
