@@ -8,6 +8,10 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS actions_created ON actions (created_at D
 --bun:split
 DROP INDEX CONCURRENTLY IF EXISTS actions_involved;
 --bun:split
+DROP INDEX CONCURRENTLY IF EXISTS actions_due_elsewhen;
+--bun:split
+DROP INDEX CONCURRENTLY IF EXISTS actions_unassigned;
+--bun:split
 DROP INDEX CONCURRENTLY IF EXISTS actions_escalated;
 --bun:split
 DROP INDEX CONCURRENTLY IF EXISTS actions_by_updated;

@@ -10,15 +10,17 @@ import (
 	"github.com/pxactions/px/model"
 )
 
-// where is all that is asked of an action but its words. Statuses and severities
-// are always named, for indexes begin with them.
+// where is all that is asked of an action but its words. What every action has
+// is not asked for: that takes its time, too.
 func (l *lister) where(tx bun.Tx) *bun.SelectQuery {
-	q := tx.NewSelect().Model((*model.Action)(nil)).Where("a.status IN (?)", bun.List(l.Statuses)).Where("a.severity IN (?)", bun.List(l.Severities))
+	q := tx.NewSelect().Model((*model.Action)(nil))
 	only := func(on bool, clause string, args ...any) {
 		if on {
 			q = q.Where(clause, args...)
 		}
 	}
+	only(len(l.Statuses) < len(model.Statuses()), "a.status IN (?)", bun.List(l.Statuses))
+	only(len(l.Severities) < len(model.Severities()), "a.severity IN (?)", bun.List(l.Severities))
 	only(len(l.Hospitals) > 0, "a.hospital_id IN (?)", bun.List(l.Hospitals))
 	only(!l.Department.IsZero(), "a.department_id = ?", l.Department)
 	only(len(l.Sources) > 0, "a.source_type IN (?)", bun.List(l.Sources))
@@ -53,10 +55,19 @@ func (v *Visibility) where(q *bun.SelectQuery) *bun.SelectQuery {
 		return q
 	})
 	if !v.InvolvedNot.IsZero() {
-		// Looked up once: hardly an action names anybody.
-		q = q.Where("a.id NOT IN (SELECT i.id FROM actions AS i WHERE i.involved_users <> '[]' AND i.involved_users @> jsonb_build_array(?::text))", v.InvolvedNot)
+		q = q.Where("a.id NOT IN (SELECT id FROM involved)") // of withInvolved
 	}
 	return q
+}
+
+// withInvolved makes a statement in which a query of where may stand: what the
+// reader is involved in is looked up once, for hardly an action names anybody.
+func (l *lister) withInvolved(q *bun.SelectQuery) *bun.SelectQuery {
+	if l.Visible == nil || l.Visible.InvolvedNot.IsZero() {
+		return q
+	}
+	return q.With("involved", q.NewSelect().TableExpr("actions").Column("id").
+		Where("involved_users <> '[]' AND involved_users @> jsonb_build_array(?::text)", l.Visible.InvolvedNot))
 }
 
 // likeLiteral makes a pattern of LIKE that means the string itself.

@@ -53,70 +53,134 @@ func (l *lister) backwards() bool { return l.Order[0] == '-' }
 
 // by is the order as SQL, of a table's columns.
 func (l *lister) by(table string) string {
-	by := l.within(table)
-	if l.Order == OrderGravest {
-		by = fmt.Sprintf("array_position('{critical,high,medium,low}'::text[], %s.severity), ", table) + by
-	}
-	return by
-}
-
-// within is the order of actions of one severity.
-func (l *lister) within(table string) string {
 	direction := ""
 	if l.backwards() {
 		direction = " DESC"
 	}
-	return fmt.Sprintf("%[1]s.%[2]s%[3]s, %[1]s.id%[3]s", table, l.column(), direction)
+	by := fmt.Sprintf("%[1]s.%[2]s%[3]s, %[1]s.id%[3]s", table, l.column(), direction)
+	if l.Order == OrderGravest {
+		by = gravity(table+".severity") + ", " + by
+	}
+	return by
 }
 
-// later leaves what comes after the page before, in the order of within.
+func gravity(severity string) string {
+	return "array_position('{critical,high,medium,low}'::text[], " + severity + ")"
+}
+
+// later leaves what comes after the page before.
 func (l *lister) later(q *bun.SelectQuery) *bun.SelectQuery {
-	if l.after.id.IsZero() {
-		return q
-	}
 	than := ">"
 	if l.backwards() {
 		than = "<"
 	}
+	switch {
+	case l.after.id.IsZero():
+		return q
+	case l.Order == OrderGravest:
+		return q.Where("("+gravity("a.severity")+", a.due_at, a.id) > ("+gravity("?")+", ?::timestamptz, ?::uuid)", l.after.severity, l.after.at, l.after.id)
+	}
 	return q.Where("(a.?, a.id) ? (?::timestamptz, ?::uuid)", bun.Ident(l.column()), bun.Safe(than), l.after.at, l.after.id)
 }
 
-// milder are the severities wanted that come after one, gravest first.
-func (l *lister) milder(than model.Severity) []model.Severity {
-	all := slices.DeleteFunc(slices.Clone(l.Severities), func(s model.Severity) bool { return s.Rank() >= than.Rank() })
-	slices.SortFunc(all, func(a, b model.Severity) int { return b.Rank() - a.Rank() })
+// read reads a page and, if there is one, the action after it.
+func (l *lister) read(ctx context.Context, tx bun.Tx) ([]model.Action, error) {
+	ids, err := l.lookup(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case ids == nil && l.Order == OrderGravest:
+		return l.readParts(ctx, tx)
+	case ids == nil:
+		ids = l.walked(tx)
+	}
+	var actions []model.Action
+	err = l.withInvolved(tx.NewSelect()).Model(&actions).ExcludeColumn("description", "metadata", "action_plan", "outcome", "root_cause").
+		Join("JOIN (?) AS k ON k.id = a.id", ids).OrderExpr(l.by("a")).Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list actions: %w", err)
+	}
+	return actions, nil
+}
+
+// readParts is read of OrderGravest, one severity after the other.
+func (l *lister) readParts(ctx context.Context, tx bun.Tx) ([]model.Action, error) {
+	var all []model.Action
+	for _, part := range l.parts() {
+		part.Limit = l.Limit - len(all)
+		actions, err := part.read(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, actions...); len(all) > l.Limit {
+			break
+		}
+	}
+	return all, nil
+}
+
+// parts are lists of which one follows the other, those of each severity, from
+// where the page before ended.
+func (l *lister) parts() []*lister {
+	var all []*lister
+	for _, severity := range l.Severities {
+		part := *l
+		part.Order, part.Severities = OrderDueSoonest, []model.Severity{severity}
+		if !l.after.id.IsZero() && severity != l.after.severity {
+			if severity.Rank() > l.after.severity.Rank() {
+				continue
+			}
+			part.after = position{}
+		}
+		all = append(all, &part)
+	}
+	slices.SortFunc(all, func(a, b *lister) int { return b.Severities[0].Rank() - a.Severities[0].Rank() })
 	return all
 }
 
 const (
-	// fewWords is up to how many actions with certain words are looked up.
+	// fewWords is how many actions with certain words are looked up about as fast
+	// as one walks, past those without, to a page of them.
 	fewWords = 5_000
-	// fewDue is up to how many actions due in a range are looked up, in indexes alone.
-	fewDue = 50_000
-	// fewAnyway and cheap are up to how many rows, at which of the planner's costs,
-	// a look-up needs no comparison.
-	fewAnyway = 1_000
-	cheap     = 3_000
+	// The planner's costs of what takes some 10, 25 and 100 ms; that of looking at
+	// an action's words is dear beside that of passing over it in an index.
+	cheap, cheapWithWords, dear = 3_000, 20_000, 40_000
 )
 
-// few reports whether to look up all that fits and sort it, rather than to walk
-// the order until a page is full. Left to itself the planner walks too soon: it
-// takes what fits for evenly spread over the order, and walks all of it where
-// the few are at its other end.
-func (l *lister) few(ctx context.Context, tx bun.Tx) (bool, error) {
-	rows, lookup, err := estimate(ctx, tx, l.find(tx))
-	switch {
-	case err != nil:
-		return false, err
-	case l.words != nil: // that the planner cannot tell how far one walks to them
-		return rows <= fewWords, nil
-	case !(l.DueFrom.IsZero() && l.DueTo.IsZero()) && l.column() != "due_at" && rows <= fewDue: // all made at about one time
-		return true, nil
-	case rows <= fewAnyway && lookup <= cheap:
-		return true, nil
+// lookup finds the ids of a page by looking up all that fits and sorting it; nil
+// where it takes less to walk the order until the page is full. Left to itself the
+// planner walks too soon: it takes what fits for evenly spread over the order, and
+// walks all of it where the few are at its other end.
+func (l *lister) lookup(ctx context.Context, tx bun.Tx) (*bun.SelectQuery, error) {
+	most := cheap
+	if l.words != nil {
+		rows, _, err := estimate(ctx, tx, l.worded(tx))
+		if err != nil || rows <= fewWords {
+			return l.sorted(l.byWords(tx)), err
+		}
+		most = cheapWithWords
 	}
-	_, walk, err := estimate(ctx, tx, l.walked(tx))
-	return lookup <= walk, err
+	found := l.find(tx)
+	if l.dueRange() { // the index of due dates begins with these
+		found = found.Where("a.status IN (?)", bun.List(l.Statuses)).Where("a.severity IN (?)", bun.List(l.Severities))
+	}
+	found = l.sorted(found)
+	_, cost, err := estimate(ctx, tx, l.withInvolved(tx.NewSelect().TableExpr("(?) AS f", found)))
+	switch {
+	case err != nil || cost <= float64(most):
+		return found, err
+	case cost > dear,
+		l.Order == OrderGravest,                    // each severity by itself
+		l.words != nil,                             // the planner cannot tell how far one walks to them
+		l.dueRange() && l.column() == "created_at": // walked within bounds
+		return nil, nil
+	}
+	_, walk, err := estimate(ctx, tx, l.withInvolved(tx.NewSelect().TableExpr("(?) AS f", l.walked(tx))))
+	if err == nil && walk < cost {
+		return nil, nil
+	}
+	return found, err
 }
 
 // estimate asks for how many rows the planner expects of a query, at what cost.
@@ -137,19 +201,10 @@ func estimate(ctx context.Context, tx bun.Tx, q *bun.SelectQuery) (rows, cost fl
 	return plans[0].Plan.Rows, plans[0].Plan.Cost, nil
 }
 
-// sorted finds the ids of a page by looking up all that fits, by whatever index
-// is quickest. OFFSET 0 keeps the planner from walking the order instead.
-func (l *lister) sorted(tx bun.Tx) *bun.SelectQuery {
-	q := l.find(tx).ColumnExpr("a.severity, a.?", bun.Ident(l.column()))
-	if l.Order == OrderGravest && !l.after.id.IsZero() {
-		q = q.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
-			q = q.WhereGroup(" OR ", func(q *bun.SelectQuery) *bun.SelectQuery { return l.later(q).Where("a.severity = ?", l.after.severity) })
-			return q.WhereOr("a.severity IN (?)", bun.List(l.milder(l.after.severity)))
-		})
-	} else {
-		q = l.later(q)
-	}
-	return tx.NewSelect().TableExpr("(? OFFSET 0) AS s", q).ColumnExpr("s.id").OrderExpr(l.by("s")).Limit(int64(l.Limit + 1))
+// sorted is a page of what a query finds. OFFSET 0 keeps the planner from walking
+// the order instead.
+func (l *lister) sorted(q *bun.SelectQuery) *bun.SelectQuery {
+	return q.NewSelect().TableExpr("(? OFFSET 0) AS s", l.later(q)).OrderExpr(l.by("s")).Limit(int64(l.Limit + 1))
 }
 
 // walked finds the ids of a page by walking an index that has the order, and
@@ -158,62 +213,89 @@ func (l *lister) sorted(tx bun.Tx) *bun.SelectQuery {
 // behind the status in the index: so each status, and severity, is walked by
 // itself, and what they have is merged.
 func (l *lister) walked(tx bun.Tx) *bun.SelectQuery {
-	each := [][]model.Severity{l.Severities}
-	switch l.Order {
-	case OrderUpdated:
-		return l.merged(tx, []*bun.SelectQuery{l.walk(tx, l.Statuses, l.Severities, true)}, l.by("w"))
-	case OrderDueSoonest, OrderDueLatest, OrderGravest:
-		each = slices.Collect(slices.Chunk(l.Severities, 1))
-	}
-	var all []*bun.SelectQuery
-	for _, severities := range each {
-		from := l.after.id.IsZero() || l.Order != OrderGravest || severities[0] == l.after.severity
-		if !from && severities[0].Rank() > l.after.severity.Rank() {
-			continue // graver than where the page before ended
-		}
-		var walks []*bun.SelectQuery
+	var walks []*bun.SelectQuery
+	switch l.column() {
+	case "updated_at":
+		walks = append(walks, l.walk(tx, l.Statuses, l.Severities))
+	case "due_at":
 		for _, status := range l.Statuses {
-			walks = append(walks, l.walk(tx, []model.Status{status}, severities, from))
+			for _, severity := range l.Severities {
+				walks = append(walks, l.walk(tx, []model.Status{status}, []model.Severity{severity}))
+			}
 		}
-		if l.Order == OrderGravest {
-			walks = []*bun.SelectQuery{l.merged(tx, walks, l.within("w"))}
+	default:
+		for _, status := range l.Statuses {
+			walks = append(walks, l.soonDue(l.walk(tx, []model.Status{status}, l.Severities)))
 		}
-		all = append(all, walks...)
+		if l.dueRange() {
+			walks = append(walks, l.sorted(l.find(tx).Where("a.due_at - a.created_at NOT "+soon)))
+		}
 	}
-	if len(all) == 0 { // the page before ended with the mildest that is asked for
-		all = append(all, l.walk(tx, l.Statuses, l.Severities, true).Where("FALSE"))
-	}
-	return l.merged(tx, all, l.by("w"))
-}
-
-// merged is what comes first of what some queries find.
-func (l *lister) merged(tx bun.Tx, qs []*bun.SelectQuery, by string) *bun.SelectQuery {
-	all := tx.NewSelect().TableExpr("(?) AS b", qs[0])
-	for _, q := range qs[1:] {
+	all := tx.NewSelect().TableExpr("(?) AS b", walks[0])
+	for _, q := range walks[1:] {
 		all = all.UnionAll(tx.NewSelect().TableExpr("(?) AS b", q))
 	}
-	return tx.NewSelect().TableExpr("(?) AS w", all).OrderExpr(by).Limit(int64(l.Limit + 1))
+	return tx.NewSelect().TableExpr("(?) AS w", all).OrderExpr(l.by("w")).Limit(int64(l.Limit + 1))
 }
 
-// walk is one of the walks, from the page before on if it ended in this one.
-func (l *lister) walk(tx bun.Tx, statuses []model.Status, severities []model.Severity, from bool) *bun.SelectQuery {
+// walk is one of the walks.
+func (l *lister) walk(tx bun.Tx, statuses []model.Status, severities []model.Severity) *bun.SelectQuery {
 	one := *l
 	one.Statuses, one.Severities = statuses, severities
-	q := one.where(tx).ColumnExpr("a.id, a.severity, a.?", bun.Ident(l.column())).OrderExpr(l.within("a")).Limit(int64(l.Limit + 1))
+	return l.later(one.find(tx)).OrderExpr(l.by("a")).Limit(int64(l.Limit + 1))
+}
+
+const (
+	// soon is how long after its creation nearly every action is due; the index
+	// actions_due_elsewhen has the others.
+	soon     = "BETWEEN interval '0' AND interval '92 days'"
+	soonTime = 92 * 24 * time.Hour
+)
+
+func (l *lister) dueRange() bool { return !(l.DueFrom.IsZero() && l.DueTo.IsZero()) }
+
+// soonDue bounds a walk in the order of creation: what is due in a range, and
+// soon after it was made, was made in little more than that range.
+func (l *lister) soonDue(q *bun.SelectQuery) *bun.SelectQuery {
+	if !l.dueRange() {
+		return q
+	}
+	q = q.Where("a.due_at - a.created_at " + soon)
+	if !l.DueFrom.IsZero() {
+		q = q.Where("a.created_at >= ?::timestamptz", l.DueFrom.Add(-soonTime))
+	}
+	if !l.DueTo.IsZero() {
+		q = q.Where("a.created_at < ?::timestamptz", l.DueTo)
+	}
+	return q
+}
+
+// find selects what fits, in no order; the words are looked at last.
+func (l *lister) find(tx bun.Tx) *bun.SelectQuery {
+	q := l.wanted(tx)
 	if l.words != nil {
 		q = q.Where("(SELECT w.words @@ ? FROM action_words AS w WHERE w.action_id = a.id)", l.words)
 	}
-	if from {
-		q = l.later(q)
+	return q
+}
+
+// wanted selects what fits but for the words, and what it is sorted by.
+func (l *lister) wanted(tx bun.Tx) *bun.SelectQuery {
+	q := l.where(tx).ColumnExpr("a.id, a.?", bun.Ident(l.column()))
+	if l.Order == OrderGravest {
+		q = q.Column("a.severity")
 	}
 	return q
 }
 
-// find selects the ids of what fits, in no order.
-func (l *lister) find(tx bun.Tx) *bun.SelectQuery {
-	q := l.where(tx).ColumnExpr("a.id")
-	if l.words != nil {
-		q = q.Where("a.id IN (SELECT w.action_id FROM action_words AS w WHERE w.words @@ ?)", l.words)
-	}
-	return q
+// byWords selects what fits, in no order; the words are looked up first, and
+// their actions one by one.
+func (l *lister) byWords(tx bun.Tx) *bun.SelectQuery {
+	return l.wanted(tx).
+		ModelTableExpr("(?) AS w CROSS JOIN LATERAL (SELECT * FROM actions WHERE id = w.action_id OFFSET 0) AS a", l.worded(tx))
+}
+
+// worded selects the ids of what has the words.
+func (l *lister) worded(tx bun.Tx) *bun.SelectQuery {
+	return tx.NewSelect().TableExpr("action_words AS w").Column("w.action_id").Where("w.words @@ ?", l.words)
 }

@@ -22,14 +22,15 @@ type bench struct {
 	server   int // process that serves the store's one connection
 	plans    crowd.Plans
 	filters  []string // in the order of the table
+	kinds    []string // of filters, likewise
 	results  []result
 	faults   []string
 }
 
 // result is one filter in one order for one reader.
 type result struct {
-	filter, order, reader string
-	took, cpu             series
+	kind, filter, order, reader string
+	took, cpu                   series
 }
 
 // series are the times of several calls.
@@ -67,15 +68,18 @@ func (b *bench) run(ctx context.Context) error {
 			continue
 		}
 		b.filters = append(b.filters, f.Name)
+		if !slices.Contains(b.kinds, f.Kind) {
+			b.kinds = append(b.kinds, f.Kind)
+		}
 		for _, reader := range lists.Readers {
 			f.Filter.Visible = reader.Filter.Visible
 			for _, order := range store.ActionOrders() {
 				f.Filter.Order = order
-				if err := b.pages(ctx, result{filter: f.Name, order: string(order), reader: reader.Name}, f.Filter); err != nil {
+				if err := b.pages(ctx, result{kind: f.Kind, filter: f.Name, order: string(order), reader: reader.Name}, f.Filter); err != nil {
 					return err
 				}
 			}
-			if err := b.count(ctx, result{filter: f.Name, order: "total", reader: reader.Name}, f.Filter); err != nil {
+			if err := b.count(ctx, result{kind: f.Kind, filter: f.Name, order: "total", reader: reader.Name}, f.Filter); err != nil {
 				return err
 			}
 		}
@@ -109,9 +113,6 @@ func (b *bench) pages(ctx context.Context, r result, f store.ActionFilter) error
 		}
 	}
 	b.results = append(b.results, r)
-	if p95 := b.judged(r).at(95); p95 > b.cfg.most {
-		b.faults = append(b.faults, fmt.Sprintf("%s, %s, for a reader of %s: p95 %.1f ms", r.filter, r.order, r.reader, ms(p95)))
-	}
 	return nil
 }
 
@@ -168,6 +169,28 @@ func cpuOf(pid int) (time.Duration, error) {
 	return on, nil
 }
 
+// together are all times of a kind of filter in an order, for all readers.
+func (b *bench) together(kind, order string) series {
+	var all series
+	for _, r := range b.results {
+		if r.kind == kind && r.order == order {
+			all = append(all, b.judged(r)...)
+		}
+	}
+	return all
+}
+
+// slow adds what takes longer than it may.
+func (b *bench) slow() {
+	for _, kind := range b.kinds {
+		for _, o := range store.ActionOrders() {
+			if p95 := b.together(kind, string(o)).at(95); p95 > b.cfg.most {
+				b.faults = append(b.faults, fmt.Sprintf("%s, %s: p95 %.1f ms", kind, o, ms(p95)))
+			}
+		}
+	}
+}
+
 // worst is the slowest of a filter in an order; empty: in any, but for the total.
 func (b *bench) worst(filter, order string) result {
 	var worst result
@@ -184,8 +207,8 @@ func (b *bench) worst(filter, order string) result {
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// report prints, for every filter and order, the times of the reader whose list
-// is slowest.
+// report prints, for every order, the times of every kind of filter, and of every
+// filter those of the reader whose list is slowest.
 func (b *bench) report(ctx context.Context, out io.Writer) error {
 	var version, buffers string
 	if err := b.store.DB().NewRaw("SELECT current_setting('server_version'), current_setting('shared_buffers')").Scan(ctx, &version, &buffers); err != nil {
@@ -197,21 +220,28 @@ func (b *bench) report(ctx context.Context, out io.Writer) error {
 	if b.cfg.busy {
 		what = "of the processor in the server"
 	}
-	fmt.Fprintf(&s, "Milliseconds %s, p50 / p95, for the reader whose list is slowest\n\n| filter |", what)
+	fmt.Fprintf(&s, "Milliseconds %s, p50 / p95, of all readers\n\n", what)
+	table(&s, b.kinds, b.together)
+	s.WriteString("\nThe same for each filter, for the reader whose list is slowest\n\n")
+	table(&s, b.filters, func(filter, order string) series { return b.judged(b.worst(filter, order)) })
+	_, err := io.WriteString(out, s.String())
+	return err
+}
+
+// table writes the times of what stands in the rows, in each order and for the total.
+func table(s *strings.Builder, rows []string, times func(row, order string) series) {
 	columns := []string{}
 	for _, o := range store.ActionOrders() {
 		columns = append(columns, string(o))
 	}
 	columns = append(columns, "total")
-	fmt.Fprintf(&s, " %s |\n|%s\n", strings.Join(columns, " | "), strings.Repeat(" --- |", len(columns)+1))
-	for _, f := range b.filters {
-		fmt.Fprintf(&s, "| %s |", f)
+	fmt.Fprintf(s, "| filter | %s |\n|%s\n", strings.Join(columns, " | "), strings.Repeat(" --- |", len(columns)+1))
+	for _, row := range rows {
+		fmt.Fprintf(s, "| %s |", row)
 		for _, c := range columns {
-			r := b.worst(f, c)
-			fmt.Fprintf(&s, " %.0f / %.0f |", ms(b.judged(r).at(50)), ms(b.judged(r).at(95)))
+			t := times(row, c)
+			fmt.Fprintf(s, " %.0f / %.0f |", ms(t.at(50)), ms(t.at(95)))
 		}
 		s.WriteString("\n")
 	}
-	_, err := io.WriteString(out, s.String())
-	return err
 }

@@ -51,6 +51,10 @@ type Options struct {
 	// in for a Redis that is not to be had. For a demo only.
 	AllowMiniredis bool
 
+	// Postgres are further settings of PostgreSQL, each "name=value"; they go
+	// before those that it has anyway.
+	Postgres []string
+
 	// Log hears of what takes long or is unusual. The zero value is silent.
 	Log zerolog.Logger
 

@@ -31,7 +31,7 @@ func (o Options) startPostgres(ctx context.Context, prog program) (*Server, erro
 	return startServer(ctx, p, spec{
 		name:    "PostgreSQL",
 		url:     "postgres://px@/postgres?host=" + p.run,
-		command: func() *exec.Cmd { return prog.command("postgres", postgresArgs(p, data)...) },
+		command: func() *exec.Cmd { return prog.command("postgres", postgresArgs(p, data, o.Postgres)...) },
 		prepare: func(ctx context.Context) error {
 			if err := initCluster(ctx, prog, p, data); err != nil {
 				return err
@@ -44,7 +44,7 @@ func (o Options) startPostgres(ctx context.Context, prog program) (*Server, erro
 	}, o.Log)
 }
 
-func postgresArgs(p *place, data string) []string {
+func postgresArgs(p *place, data string, further []string) []string {
 	zone := "UTC"
 	if _, err := os.Stat("/usr/share/zoneinfo/UTC"); err != nil {
 		zone = "GMT" // the one zone PostgreSQL knows without zone files
@@ -68,7 +68,7 @@ func postgresArgs(p *place, data string) []string {
 			"fsync=off", "synchronous_commit=off", "full_page_writes=off")
 	}
 	args := []string{"-D", data, "-k", p.run}
-	for _, s := range settings {
+	for _, s := range append(settings, further...) { // the last one of a name counts
 		args = append(args, "-c", s)
 	}
 	return args

@@ -11,10 +11,10 @@ import (
 	"github.com/pxactions/px/store"
 )
 
-// List is one filter by name.
+// List is one filter by name, and what kind of filter it is.
 type List struct {
-	Name   string
-	Filter store.ActionFilter
+	Kind, Name string
+	Filter     store.ActionFilter
 }
 
 // Lists are the filters and the readers that a list is made for.
@@ -68,46 +68,46 @@ func filters(p places, now time.Time) []List {
 	const day = 24 * time.Hour
 	live := []model.Status{model.StatusOpen, model.StatusInProgress, model.StatusPendingApproval, model.StatusApproved}
 	all := []List{
-		{"nothing", store.ActionFilter{}},
-		{"restricted ones too", store.ActionFilter{IncludeRestricted: true}},
-		{"hospital", store.ActionFilter{Hospitals: []model.HospitalID{p.Hospital}}},
-		{"department, of 200", store.ActionFilter{Department: p.Department}},
-		{"department, the biggest", store.ActionFilter{Department: p.Busy}},
-		{"status live", store.ActionFilter{Statuses: live}},
-		{"status live, overdue", store.ActionFilter{Statuses: live, Overdue: true}},
-		{"assignee, of 100", store.ActionFilter{Assignee: p.Person}},
-		{"assignee, who has most", store.ActionFilter{Assignee: p.Owner}},
-		{"unassigned", store.ActionFilter{Unassigned: true}},
-		{"overdue", store.ActionFilter{Overdue: true}},
-		{"category patient safety", store.ActionFilter{Category: model.CategoryPatientSafety}},
-		{"category other", store.ActionFilter{Category: model.CategoryOther}},
-		{"due in a day", store.ActionFilter{DueFrom: now.Add(-300 * day), DueTo: now.Add(-299 * day)}},
-		{"due in a month", store.ActionFilter{DueFrom: now.Add(-430 * day), DueTo: now.Add(-400 * day)}},
-		{"due in a year", store.ActionFilter{DueFrom: now.Add(-1000 * day), DueTo: now.Add(-635 * day)}},
-		{"due from now on", store.ActionFilter{DueFrom: now}},
-		{"due until long ago", store.ActionFilter{DueTo: now.Add(-1080 * day)}},
-		{"ref", store.ActionFilter{RefPrefix: "crowd3-26-00041"}},
-		{"ref of a hospital", store.ActionFilter{RefPrefix: "crowd3"}},
-		{"text, in every third", store.ActionFilter{Text: "waiting"}},
-		{"text, beginning", store.ActionFilter{Text: "topic4"}},
-		{"text, 5 %", store.ActionFilter{Text: "topic0 " + "-nobody"}},
-		{"text, 1 %", store.ActionFilter{Text: "topic9."}},
-		{"text, 0.5 %", store.ActionFilter{Text: "topic30."}},
-		{"text, rare", store.ActionFilter{Text: "topic4321"}},
-		{"text, Arabic", store.ActionFilter{Text: "مريض غرفة"}},
-		{"text, nowhere", store.ActionFilter{Text: "xylophone"}},
+		{"nothing", "nothing", store.ActionFilter{}},
+		{"restricted", "restricted ones too", store.ActionFilter{IncludeRestricted: true}},
+		{"hospital", "hospital", store.ActionFilter{Hospitals: []model.HospitalID{p.Hospital}}},
+		{"department", "department, of 200", store.ActionFilter{Department: p.Department}},
+		{"department", "department, the biggest", store.ActionFilter{Department: p.Busy}},
+		{"status", "status live", store.ActionFilter{Statuses: live}},
+		{"overdue", "status live, overdue", store.ActionFilter{Statuses: live, Overdue: true}},
+		{"assignee", "assignee, of 100", store.ActionFilter{Assignee: p.Person}},
+		{"assignee", "assignee, who has most", store.ActionFilter{Assignee: p.Owner}},
+		{"assignee", "unassigned", store.ActionFilter{Unassigned: true}},
+		{"overdue", "overdue", store.ActionFilter{Overdue: true}},
+		{"category", "category patient safety", store.ActionFilter{Category: model.CategoryPatientSafety}},
+		{"category", "category other", store.ActionFilter{Category: model.CategoryOther}},
+		{"due range", "due in a day", store.ActionFilter{DueFrom: now.Add(-300 * day), DueTo: now.Add(-299 * day)}},
+		{"due range", "due in a month", store.ActionFilter{DueFrom: now.Add(-430 * day), DueTo: now.Add(-400 * day)}},
+		{"due range", "due in a year", store.ActionFilter{DueFrom: now.Add(-1000 * day), DueTo: now.Add(-635 * day)}},
+		{"due range", "due from now on", store.ActionFilter{DueFrom: now}},
+		{"due range", "due until long ago", store.ActionFilter{DueTo: now.Add(-1080 * day)}},
+		{"ref", "ref", store.ActionFilter{RefPrefix: "crowd3-26-00041"}},
+		{"ref", "ref of a hospital", store.ActionFilter{RefPrefix: "crowd3"}},
+		{"text", "text, in every third", store.ActionFilter{Text: "waiting"}},
+		{"text", "text, beginning", store.ActionFilter{Text: "topic4"}},
+		{"text", "text, 5 %", store.ActionFilter{Text: "topic0 " + "-nobody"}},
+		{"text", "text, 1 %", store.ActionFilter{Text: "topic9."}},
+		{"text", "text, 0.5 %", store.ActionFilter{Text: "topic30."}},
+		{"text", "text, rare", store.ActionFilter{Text: "topic4321"}},
+		{"text", "text, Arabic", store.ActionFilter{Text: "مريض غرفة"}},
+		{"text", "text, nowhere", store.ActionFilter{Text: "xylophone"}},
 	}
 	for _, s := range model.Statuses() {
-		all = append(all, List{"status " + string(s), store.ActionFilter{Statuses: []model.Status{s}}})
+		all = append(all, List{"status", "status " + string(s), store.ActionFilter{Statuses: []model.Status{s}}})
 	}
 	for _, s := range model.Severities() {
-		all = append(all, List{"severity " + string(s), store.ActionFilter{Severities: []model.Severity{s}}})
+		all = append(all, List{"severity", "severity " + string(s), store.ActionFilter{Severities: []model.Severity{s}}})
 	}
 	for _, s := range []model.SourceType{model.SourceComplaint, model.SourceQualityAudit, model.SourceManagementReview, model.SourceStaffFeedback} {
-		all = append(all, List{"source " + string(s), store.ActionFilter{Sources: []model.SourceType{s}}})
+		all = append(all, List{"source", "source " + string(s), store.ActionFilter{Sources: []model.SourceType{s}}})
 	}
 	for n := 1; n <= 4; n++ {
-		all = append(all, List{fmt.Sprintf("escalated %d", n), store.ActionFilter{Escalated: n}})
+		all = append(all, List{"escalation level", fmt.Sprintf("escalated %d", n), store.ActionFilter{Escalated: n}})
 	}
 	return all
 }

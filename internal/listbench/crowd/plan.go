@@ -25,12 +25,16 @@ func (p *Plans) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Cont
 
 // AfterQuery implements bun.QueryHook.
 func (p *Plans) AfterQuery(_ context.Context, e *bun.QueryEvent) {
-	if strings.HasPrefix(e.Query, "SELECT") && strings.Contains(e.Query, `"actions"`) {
+	reads := strings.HasPrefix(e.Query, "SELECT") || strings.HasPrefix(e.Query, "WITH")
+	if reads && strings.Contains(e.Query, `"actions"`) || strings.HasPrefix(e.Query, setting) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.queries = append(p.queries, e.Query)
 	}
 }
+
+// setting begins what changes how plans are made, for a transaction.
+const setting = "SET LOCAL"
 
 // Forget forgets what was kept.
 func (p *Plans) Forget() { p.take() }
@@ -52,18 +56,27 @@ func (p *Plans) Faults(ctx context.Context, db bun.IDB) ([]string, error) {
 		return nil, fmt.Errorf("explain: no statement was kept")
 	}
 	var faults []string
-	for _, q := range queries {
-		var raw string
-		if err := db.NewRaw("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) ?", bun.Safe(q)).Scan(ctx, &raw); err != nil {
-			return nil, fmt.Errorf("explain: %w", err)
+	err := db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		for _, q := range queries {
+			if strings.HasPrefix(q, setting) {
+				if _, err := tx.NewRaw("?", bun.Safe(q)).Exec(ctx); err != nil {
+					return fmt.Errorf("explain: %w", err)
+				}
+				continue
+			}
+			var raw string
+			if err := tx.NewRaw("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) ?", bun.Safe(q)).Scan(ctx, &raw); err != nil {
+				return fmt.Errorf("explain: %w", err)
+			}
+			var plans []struct{ Plan node }
+			if err := json.Unmarshal([]byte(raw), &plans); err != nil || len(plans) != 1 {
+				return fmt.Errorf("explain: not a plan: %w", err)
+			}
+			faults = append(faults, plans[0].Plan.faults()...)
 		}
-		var plans []struct{ Plan node }
-		if err := json.Unmarshal([]byte(raw), &plans); err != nil || len(plans) != 1 {
-			return nil, fmt.Errorf("explain: not a plan: %w", err)
-		}
-		faults = append(faults, plans[0].Plan.faults()...)
-	}
-	return faults, nil
+		return nil
+	})
+	return faults, err
 }
 
 // node is what is read of a query plan.
