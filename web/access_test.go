@@ -255,11 +255,14 @@ func TestWhoStandsInForAnApproverSeesWhatTheyDecideOn(t *testing.T) {
 	assert.Equal(t, model.StatusApproved, s.move(t, a, model.MoveApprove, `{}`, as("ruh-omar")...).action(t).Status)
 }
 
+// standIn is a policy with somebody who steps in for approvers.
+const standIn = `sla: [{name: x, approval_stand_ins: ["user:ruh-omar"], ack_targets: {critical: none, high: none, medium: none, low: none}}]`
+
 // TestWhoStepsInSeesWhatTheyDecideOn: whom the SLA config names, once the approvers
 // have let their time run out, and not before.
 func TestWhoStepsInSeesWhatTheyDecideOn(t *testing.T) {
 	t.Parallel()
-	s := newService(t, []byte(`sla: [{name: x, approval_stand_ins: ["user:ruh-omar"], ack_targets: {critical: none, high: none, medium: none, low: none}}]`)...)
+	s := newService(t, []byte(standIn)...)
 	a := s.decide(t, s.Complaint(model.SeverityMedium))
 	owner, path := s.Dir.Users[*a.AssignedTo].Code, "/v1/actions/"+a.Ref
 	for _, m := range []model.Move{model.MoveStart, model.MoveSubmit} {

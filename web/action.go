@@ -84,7 +84,7 @@ func (s *server) action(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	story, err := s.o.Store.Story(r.Context(), a.ID, store.StoryOptions{Words: true})
-	if err == nil && !s.sees(r, &story.Action) {
+	if err == nil && !s.opens(r, &story.Action) {
 		err = errUnseen
 	}
 	if err == nil {
@@ -106,7 +106,7 @@ var errUnseen = fmt.Errorf("out of sight: %w", model.ErrNotFound)
 // seen is the action of a ref or id, if it is for the reader.
 func (s *server) seen(r *http.Request, ref string) (*model.Action, error) {
 	a, err := s.o.Store.ActionByRef(r.Context(), ref)
-	if err == nil && !s.sees(r, a) {
+	if err == nil && !s.opens(r, a) {
 		return nil, errUnseen
 	}
 	return a, err

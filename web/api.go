@@ -165,16 +165,24 @@ func (c *call) action(a *api) (*model.Action, error) {
 	return row, nil
 }
 
-// steppedIn reports whether the actor decides on the action's approval, as one whom
-// the SLA config names for approvers who have let their time run out: to that end
-// they see it.
+// steppedIn is stepsIn for whom the key acts for.
 func (c *call) steppedIn(a *api, row *model.Action) bool {
 	limits := c.Key.Hospitals.V
-	if c.User == nil || row.Status != model.StatusPendingApproval || len(limits) > 0 && !slices.Contains(limits, row.HospitalID) {
+	if c.User == nil || len(limits) > 0 && !slices.Contains(limits, row.HospitalID) {
 		return false
 	}
-	approve := sla.MoveRequest{Move: model.MoveApprove, Actor: c.Person(), Origin: c.origin()}
-	return a.engine.Store.TryMove(c.r.Context(), store.Move{ActionID: row.ID, Request: approve}) == nil
+	return stepsIn(c.r.Context(), a.engine.Store, c.User.ID, row)
+}
+
+// stepsIn reports whether a person decides on the action's approval, as one whom
+// the SLA config names for approvers who have let their time run out: to that end
+// they see it.
+func stepsIn(ctx context.Context, st *store.Store, who model.UserID, row *model.Action) bool {
+	if row.Status != model.StatusPendingApproval {
+		return false
+	}
+	approve := sla.MoveRequest{Move: model.MoveApprove, Actor: &who}
+	return st.TryMove(ctx, store.Move{ActionID: row.ID, Request: approve}) == nil
 }
 
 // lacks is the refusal of who has not a right.

@@ -529,6 +529,7 @@ func TestMovesAreCountedByPerson(t *testing.T) {
 	assert.Equal(t, 403, report("from=2026-03-01T00:00:00Z&hospital=RUH", "ber-ceo").status)
 	assert.Equal(t, 403, report("from=2026-03-01T00:00:00Z", "ruh-reem").status)
 	assert.Equal(t, 422, report("", "ruh-ceo").status)
+	assert.Equal(t, 422, report("from=2024-03-01T00:00:00Z", "ruh-ceo").status, "more than 400 days")
 }
 
 // TestARepeatOfGivingAnActionAway: the answer may have got lost, and now its maker

@@ -100,7 +100,7 @@ func (d *describer) reading() {
 	answer[MoveReport](d, &report, http.StatusOK, "By person.")
 	type reportParams struct {
 		From     string `query:"from" required:"true" format:"date-time" doc:"Made then or later."`
-		To       string `query:"to" format:"date-time" doc:"Made before then; absent: now."`
+		To       string `query:"to" format:"date-time" doc:"Made before then, at most 400 days after from; absent: now."`
 		Hospital string `query:"hospital" doc:"By code; absent: all where the actor has the right."`
 		ActorParams
 	}

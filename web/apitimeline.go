@@ -174,6 +174,9 @@ type PersonRow struct {
 	Cancels      int    `json:"cancels"`
 }
 
+// longestReport leaves room for a year and the weeks until somebody asks.
+const longestReport = 400 * 24 * time.Hour
+
 // moveReport counts moves by person, at the hospitals where the actor may.
 func (a *api) moveReport(c *call) error {
 	q := newQuery(c, "from", "to", "hospital")
@@ -183,6 +186,9 @@ func (a *api) moveReport(c *call) error {
 	}
 	if to.IsZero() {
 		to = c.Now.Domain
+	}
+	if !from.IsZero() && to.Sub(from) > longestReport {
+		q.faults.Add("to", "range", "at most 400 days after from")
 	}
 	wanted := q.hospital("hospital")
 	if err := q.faults.Err(); err != nil {

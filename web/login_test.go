@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/pxactions/px/internal/password"
+	"github.com/pxactions/px/internal/scenario"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/samples"
 	"github.com/pxactions/px/sla"
@@ -51,7 +52,12 @@ func (l *logged) String() string {
 // newGate makes a site with a login, at which some people have a password.
 func newGate(t *testing.T, codes ...string) *gate {
 	t.Helper()
-	g := &gate{site: newSite(t), log: &logged{}, hasher: password.New(password.Params{Memory: 64, Passes: 1, Lanes: 1}, 2)}
+	return newGateOf(t, scenario.NoAck(), codes...)
+}
+
+func newGateOf(t *testing.T, policy []byte, codes ...string) *gate {
+	t.Helper()
+	g := &gate{site: newSiteOf(t, policy), log: &logged{}, hasher: password.New(password.Params{Memory: 64, Passes: 1, Lanes: 1}, 2)}
 	h, err := web.New(web.Options{Store: g.Store, Redis: g.rdb, Log: zerolog.New(g.log), Login: true, Passwords: g.hasher})
 	if err != nil {
 		t.Fatal(err)

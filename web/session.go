@@ -100,3 +100,9 @@ func (s *server) sees(r *http.Request, a *model.Action) bool {
 	v := visitor(r)
 	return v != nil && v.Access.May(model.RightView, a)
 }
+
+// opens reports whether an action's own page is for who sits at the browser.
+func (s *server) opens(r *http.Request, a *model.Action) bool {
+	v := visitor(r)
+	return s.sees(r, a) || v != nil && stepsIn(r.Context(), s.o.Store, v.User.ID, a)
+}

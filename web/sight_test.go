@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pxactions/px/internal/scenario"
 	"github.com/pxactions/px/model"
 )
 
@@ -86,6 +87,33 @@ func TestWhatEachRoleSees(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWhoStepsInOpensThePage: the SLA config names them, once the approvers have let
+// their time run out.
+func TestWhoStepsInOpensThePage(t *testing.T) {
+	t.Parallel()
+	g := newGateOf(t, []byte(standIn), "ruh-omar", "ruh-bilal")
+	a := g.decide(t, g.Complaint(model.SeverityMedium))
+	for _, m := range []model.Move{model.MoveStart, model.MoveSubmit} {
+		g.move(t, a.ID, scenario.Submission(m, a.AssignedTo))
+	}
+	opens := func(who string, code int) {
+		t.Helper()
+		b := g.in(t, who)
+		for _, page := range []string{"/actions/" + a.Ref, "/actions/" + a.Ref + "/why"} {
+			if got := b.get(page); got.code != code {
+				t.Errorf("%s by %s = %d, want %d", page, who, got.code, code)
+			}
+		}
+	}
+	opens("ruh-omar", http.StatusNotFound)
+	for g.Count("SELECT count(*) FROM deadline_events WHERE kind = 'approval_overdue'") == 0 {
+		g.fire(t, a.ID, 1)
+	}
+	opens("ruh-omar", http.StatusOK)
+	opens("ruh-bilal", http.StatusNotFound)
+	hasNot(t, g.in(t, "ruh-omar").get("/actions").page, a.Ref)
 }
 
 func TestLinksLeadToWhatIsInSight(t *testing.T) {

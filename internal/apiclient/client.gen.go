@@ -2707,7 +2707,7 @@ type ReportMovesParams struct {
 	// From Made then or later.
 	From time.Time `form:"from" json:"from"`
 
-	// To Made before then; absent: now.
+	// To Made before then, at most 400 days after from; absent: now.
 	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
 
 	// Hospital By code; absent: all where the actor has the right.
