@@ -57,13 +57,13 @@ func explain(g *store.Grounds) *Explanation {
 		e.Next = append(e.Next, Coming{f.Kind, f.Stage, f.At.UTC(), x.users(f.Targets), x.users(f.Copies)})
 	}
 	if len(e.Next) == 0 {
-		e.Idle = idle(a)
+		e.Idle = Idle(a)
 	}
 	return e
 }
 
-// idle says why nothing comes next.
-func idle(a *model.Action) string {
+// Idle says why nothing comes next.
+func Idle(a *model.Action) string {
 	switch {
 	case !a.Live():
 		return "The action has ended."

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pxactions/px/engine"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/store"
 	"github.com/pxactions/px/tasks"
@@ -140,7 +141,7 @@ func (s *server) actionPage(req *http.Request, y *store.Story) actionPage {
 		p.Upcoming = append(p.Upcoming, u)
 	}
 	if len(p.Upcoming) == 0 {
-		p.Idle = idle(a)
+		p.Idle = engine.Idle(a)
 	}
 	for _, l := range y.Logs {
 		p.Logs = append(p.Logs, r.logLine(&l, a.HospitalID))
@@ -155,22 +156,6 @@ func (s *server) actionPage(req *http.Request, y *store.Story) actionPage {
 		p.Feedback = append(p.Feedback, r.feedbackLine(&f, a.HospitalID))
 	}
 	return p
-}
-
-// idle says why nothing comes next.
-func idle(a *model.Action) string {
-	switch {
-	case !a.Live():
-		return "The action has ended."
-	case a.Held():
-		return "The action is on hold: its clock stands still."
-	case a.Status == model.StatusApproved:
-		return "The action is approved and waits for its closure."
-	case a.Status == model.StatusPendingApproval:
-		return "The action waits for approval, and its clock stands still."
-	default:
-		return "Every event of its plan has been taken."
-	}
 }
 
 func (r *reader) facts(a *model.Action) []fact {

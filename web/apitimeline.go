@@ -124,7 +124,7 @@ func (a *api) plan(c *call) error {
 		out.Next = append(out.Next, Upcoming{Kind: e.Kind, Stage: e.Stage, At: e.At.UTC()})
 	}
 	if len(out.Next) == 0 {
-		out.Idle = idle(&y.Action)
+		out.Idle = engine.Idle(&y.Action)
 	}
 	c.w.Header().Set("ETag", etag(&y.Action))
 	problem.JSON(c.w, http.StatusOK, out)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/pxactions/px/internal/docpart"
 	"github.com/pxactions/px/internal/openapi"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/producer"
@@ -37,22 +38,11 @@ func run(name string) error {
 
 // page is the text with the tables between its markers written anew.
 func page(old string) (string, error) {
-	out, err := between(old, "rights", rights())
+	out, err := docpart.Replace(old, "rights", rights())
 	if err != nil {
 		return "", err
 	}
-	return between(out, "endpoints", endpoints(append(producer.Endpoints(), web.Endpoints()...)))
-}
-
-// between replaces what stands from a marker to the next end.
-func between(s, marker, with string) (string, error) {
-	begin, end := "<!-- "+marker+" -->\n", "<!-- end -->"
-	head, rest, ok := strings.Cut(s, begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return "", fmt.Errorf("has no part between %q and %q", strings.TrimSpace(begin), end)
-	}
-	return head + begin + "\n" + with + "\n" + end + tail, nil
+	return docpart.Replace(out, "endpoints", endpoints(append(producer.Endpoints(), web.Endpoints()...)))
 }
 
 // rights is the access table: a row for each right, a column for each role.

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/pxactions/px/internal/docpart"
 )
 
 // page is the text with the parts between its markers written anew: `<!-- keys -->`
@@ -19,29 +21,18 @@ func page(old string, src []byte) (string, error) {
 		return "", fmt.Errorf("read the schema: %w", err)
 	}
 	p.walk("", &p.root)
-	out, err := between(old, "keys", p.table(&p.root))
+	out, err := docpart.Replace(old, "keys", p.table(&p.root))
 	if err != nil {
 		return "", err
 	}
 	for _, m := range p.root.Properties {
 		if name, _ := m.object(); name != "" {
-			if out, err = between(out, "keys of "+m.key, strings.Join(p.tables(name), "\n")); err != nil {
+			if out, err = docpart.Replace(out, "keys of "+m.key, strings.Join(p.tables(name), "\n")); err != nil {
 				return "", err
 			}
 		}
 	}
-	return between(out, "words", p.wordTable())
-}
-
-// between replaces what stands from a marker to the next end.
-func between(s, marker, with string) (string, error) {
-	begin, end := "<!-- "+marker+" -->\n", "<!-- end -->"
-	head, rest, ok := strings.Cut(s, begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return "", fmt.Errorf("has no part between %q and %q", strings.TrimSpace(begin), end)
-	}
-	return head + begin + "\n" + with + "\n" + end + tail, nil
+	return docpart.Replace(out, "words", p.wordTable())
 }
 
 // writer makes the tables.
