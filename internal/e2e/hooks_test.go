@@ -63,6 +63,13 @@ func (h *host) last(ref string) int {
 	return 0
 }
 
+// said is all that it was told.
+func (h *host) said() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.text.String()
+}
+
 func TestAHostFollowsByHook(t *testing.T) {
 	t.Parallel()
 	c, ref := withAction(t)

@@ -30,11 +30,8 @@ func TestPatientsWordsStayInTheirTables(t *testing.T) {
 	servers := testenv.OwnServers(t)
 	mails, hook, settings := receivers(t)
 	c := newCluster(t, testenv.DatabaseOn(t, servers.DatabaseURL), servers.RedisURL, append(settings, "PX_LOG_LEVEL=debug")...)
-	opt, err := redis.ParseURL(servers.RedisURL)
-	require.NoError(t, err)
-	rdb := redis.NewClient(opt)
-	t.Cleanup(func() { _ = rdb.Close() })
-	heard := listen(t, opt)
+	rdb := redisAt(t, servers.RedisURL)
+	heard := listen(t, rdb.Options())
 
 	c.setClock(epoch(), 3600)
 	desk := c.furnish(directory(1, hook.URL(), "email", "webhook"), policy(hours{target: 2, reminder: 1, gap: 1}))
@@ -77,6 +74,16 @@ func TestPatientsWordsStayInTheirTables(t *testing.T) {
 	for _, table := range []string{"feedback", "actions", "log_texts"} {
 		assert.Contains(t, c.rows(table), marker, "table %s keeps the words", table)
 	}
+}
+
+// redisAt is a client of a Redis.
+func redisAt(t *testing.T, url string) *redis.Client {
+	t.Helper()
+	opt, err := redis.ParseURL(url)
+	require.NoError(t, err)
+	rdb := redis.NewClient(opt)
+	t.Cleanup(func() { _ = rdb.Close() })
+	return rdb
 }
 
 // sendMarkers sends the marker in every field that takes words, and in every
