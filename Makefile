@@ -63,6 +63,24 @@ deploy-check: ## Validate deploy/ against the Kubernetes API schemas and the rul
 check: ## Run what CI runs, word for word
 	.ci/run
 
+.PHONY: vulns
+vulns: ## Look for known vulnerabilities in what is linked (asks vuln.go.dev)
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
+
+.PHONY: licences
+licences: ## List the licence of every module that is linked; fails for one that does not go with ours
+	go run github.com/google/go-licenses@v1.6.0 check . --disallowed_types=forbidden,restricted,reciprocal,unknown
+	go run github.com/google/go-licenses@v1.6.0 report . --ignore github.com/pxactions/px
+
+.PHONY: reproducible
+reproducible: ## Build twice, in different folders with caches of their own, and compare byte by byte
+	d=$$(mktemp -d); trap 'chmod -R u+w "$$d"; rm -rf "$$d"' EXIT; \
+	for n in 1 2; do \
+		git clone -q . "$$d/$$n"; \
+		(cd "$$d/$$n" && GOCACHE="$$d/cache$$n" CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o "$$d/px$$n" .); \
+	done; \
+	sha256sum "$$d"/px1 "$$d"/px2; cmp "$$d/px1" "$$d/px2"
+
 .PHONY: bench
 bench: ## Measure px beside a plain one-task-one-transaction program (minutes), e.g. make bench ARGS='-rounds 1'
 	go run ./internal/bench $(ARGS)
