@@ -19,15 +19,16 @@ import (
 	"github.com/pxactions/px/internal/files"
 	"github.com/pxactions/px/internal/holidays"
 	"github.com/pxactions/px/notify"
+	"github.com/pxactions/px/tasks"
 )
 
 // Settings is every setting of every process. Each is a flag and a PX_*
 // variable; the flag wins. check reports all faults at once.
 type Settings struct {
 	DatabaseURL  string       `env:"PX_DATABASE_URL" placeholder:"URL" help:"PostgreSQL, such as postgres://px@db/px. px dev and px demo run a private one without it; the other processes refuse to start."`
-	RedisURL     string       `env:"PX_REDIS_URL" placeholder:"URL" help:"Redis, such as redis://cache:6379/0, rediss:// or unix://. Same rule."`
+	RedisURL     string       `env:"PX_REDIS_URL" placeholder:"URL" help:"Redis, such as redis://cache:6379/0, rediss:// (TLS) or unix://; Sentinel: redis+sentinel://host1:26379,host2:26379/mymaster; a cluster: redis+cluster://host1:6379,host2:6379. Same rule."`
 	DatabasePool setting[int] `env:"PX_DATABASE_POOL" default:"16" help:"Connections to PostgreSQL, at most."`
-	RedisPool    setting[int] `env:"PX_REDIS_POOL" default:"64" help:"Connections to Redis, at most."`
+	RedisPool    setting[int] `env:"PX_REDIS_POOL" default:"64" help:"Connections to Redis, at most; in a cluster, to each node."`
 
 	ProducerAddr string `env:"PX_PRODUCER_ADDR" default:"127.0.0.1:8080" help:"Where px producer takes feedback in."`
 	WebAddr      string `env:"PX_WEB_ADDR" default:"127.0.0.1:8081" help:"Where px web serves pages and the asynq dashboard, over plain HTTP: outside loopback, behind a proxy that ends TLS."`
@@ -128,8 +129,8 @@ func (s *Settings) check(environ []string) error {
 	if u, err := url.Parse(s.DatabaseURL); s.DatabaseURL != "" && (err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql") {
 		add("PX_DATABASE_URL", "must be a PostgreSQL URL such as postgres://user@host/db")
 	}
-	if u, err := url.Parse(s.RedisURL); s.RedisURL != "" && (err != nil || !slices.Contains([]string{"redis", "rediss", "unix"}, u.Scheme)) {
-		add("PX_REDIS_URL", "must be a redis://, rediss:// or unix:// URL")
+	if err := tasks.CheckRedisURL(s.RedisURL); s.RedisURL != "" && err != nil {
+		add("PX_REDIS_URL", "%v", err)
 	}
 	if u, err := url.Parse(s.LinkBase); s.LinkBase != "" && (err != nil || u.Host == "") {
 		add("PX_LINK_BASE", "must be an http:// or https:// URL")

@@ -39,7 +39,7 @@ func TestDefaultsAreValid(t *testing.T) {
 func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	t.Parallel()
 	s := settingsFrom(t, "--concurrency-intake=abc", "--drain-timeout=30", "--log-level=loud", "--web-addr=0.0.0.0", "--web-login=never", "--web-proxies=10.0.0.0/8,proxy",
-		"--database-url=mysql://x", "--subject-key=short", "--create-batch=0", "--smtp-host=mail", "--smtp-from=nobody", "--feed-allow=http://x",
+		"--database-url=mysql://x", "--redis-url=redis+cluster://a/1", "--subject-key=short", "--create-batch=0", "--smtp-host=mail", "--smtp-from=nobody", "--feed-allow=http://x",
 		"--files-url=s3://key:secret@bucket", "--files-limit=0")
 	err := s.check([]string{"PX_LOG_LEVEL=loud", "PX_TYPO=1", "HOME=/root"})
 	if err == nil {
@@ -47,7 +47,7 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	}
 	for _, name := range []string{
 		"PX_CONCURRENCY_INTAKE: must be a whole number", "PX_DRAIN_TIMEOUT: must be a time with its unit", "PX_LOG_LEVEL: must be",
-		"PX_WEB_ADDR: must be host:port", "PX_WEB_LOGIN: must be auto or always", "PX_WEB_PROXIES: each entry must be", "PX_DATABASE_URL: must be", "PX_SUBJECT_KEY: must have 16", "PX_TYPO: no such setting",
+		"PX_WEB_ADDR: must be host:port", "PX_WEB_LOGIN: must be auto or always", "PX_WEB_PROXIES: each entry must be", "PX_DATABASE_URL: must be", "PX_REDIS_URL: a cluster has no databases", "PX_SUBJECT_KEY: must have 16", "PX_TYPO: no such setting",
 		"PX_CREATE_BATCH: must be greater", "PX_SMTP_* and PX_WEBHOOK_*: email.from",
 		"PX_FEED_ALLOW: feed.allow: each entry must be", "PX_FILES_URL: must hold no credentials", "PX_FILES_LIMIT: must be greater",
 	} {

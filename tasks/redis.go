@@ -3,7 +3,6 @@ package tasks
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -32,18 +31,25 @@ const (
 	maxRedisRetries = 2
 )
 
-// errRedisURL names no part of the URL, which holds a password.
-var errRedisURL = errors.New("the Redis URL: want redis://, rediss:// or unix:// with known options, such as redis://user:password@host:6379/0")
-
 // NewRedis prepares the client that asynq's clients and servers share: commands
 // honour their context's deadline, retries and timeouts are bounded, and
-// concurrent scripts share round trips. It does not connect. Close ends it.
+// concurrent scripts share round trips. It does not connect. Close ends it. The
+// URL is of one server (redis, rediss, unix), of Sentinels (redis+sentinel) or
+// of a cluster (redis+cluster); an error says what is wrong with it.
 func NewRedis(url string, o RedisOptions) (redis.UniversalClient, error) {
-	opt, err := redis.ParseURL(url)
+	u, err := parseRedisURL(url)
 	if err != nil {
-		return nil, errRedisURL
+		return nil, err
 	}
-	o = o.withDefaults()
+	if err := u.loadTLS(); err != nil {
+		return nil, err
+	}
+	set(u.opt, o.withDefaults())
+	return u.client(!o.NoPipelining), nil
+}
+
+// set fills in what the URL leaves open.
+func set(opt *redis.Options, o RedisOptions) {
 	opt.ContextTimeoutEnabled = true
 	opt.DisableIdentity = true
 	// Upgrade notices are a paid service's feature; asking for them costs a
@@ -58,15 +64,6 @@ func NewRedis(url string, o RedisOptions) (redis.UniversalClient, error) {
 	setIfZero(&opt.ReadTimeout, o.Timeout)
 	setIfZero(&opt.WriteTimeout, o.Timeout)
 	setIfZero(&opt.PoolTimeout, o.Timeout)
-
-	c := &client{Client: redis.NewClient(opt)}
-	if !o.NoPipelining {
-		// Every attempt may take a dial, a write and a read.
-		bound := time.Duration(maxRedisRetries+1) * (opt.DialTimeout + opt.WriteTimeout + opt.ReadTimeout)
-		c.pipeliner = newPipeliner(c.Client, bound)
-		c.AddHook(c.pipeliner)
-	}
-	return c, nil
 }
 
 func (o RedisOptions) withDefaults() RedisOptions {
@@ -80,24 +77,6 @@ func setIfZero[T comparable](field *T, value T) {
 	if *field == zero {
 		*field = value
 	}
-}
-
-// client is go-redis's client with the pipeliner that it owns.
-type client struct {
-	*redis.Client
-	pipeliner *pipeliner // nil: no pipelining
-}
-
-// Close fails what is under way and waits for its goroutines.
-func (c *client) Close() error {
-	err := c.Client.Close()
-	if c.pipeliner != nil {
-		c.pipeliner.close()
-	}
-	if err != nil {
-		return fmt.Errorf("close the Redis client: %w", err)
-	}
-	return nil
 }
 
 // Renewing wraps the client that asynq's servers get. asynq hands its syncer a

@@ -38,7 +38,7 @@ func TestNewRedisReadsURLs(t *testing.T) {
 				return
 			}
 			defer func() { _ = rdb.Close() }()
-			opt := rdb.(*client).Options()
+			opt := rdb.(*client).url.opt
 			if (opt.TLSConfig != nil) != tt.tls {
 				t.Errorf("TLS %v, want %t", opt.TLSConfig, tt.tls)
 			}
@@ -52,7 +52,7 @@ func TestNewRedisReadsURLs(t *testing.T) {
 func TestURLWinsOverOptions(t *testing.T) {
 	t.Parallel()
 	rdb := dial(t, "redis://localhost:1/0?pool_size=7&read_timeout=1s", RedisOptions{PoolSize: 9, Timeout: time.Minute})
-	if opt := rdb.(*client).Options(); opt.PoolSize != 7 || opt.ReadTimeout != time.Second || opt.WriteTimeout != time.Minute {
+	if opt := rdb.(*client).url.opt; opt.PoolSize != 7 || opt.ReadTimeout != time.Second || opt.WriteTimeout != time.Minute {
 		t.Errorf("pool %d, read %s, write %s", opt.PoolSize, opt.ReadTimeout, opt.WriteTimeout)
 	}
 }

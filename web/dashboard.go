@@ -162,28 +162,69 @@ func (d *dashboard) ping(ctx context.Context) error {
 // redisInfo answers what asynqmon answers itself only for go-redis's own types
 // of client.
 func (d *dashboard) redisInfo(w http.ResponseWriter, r *http.Request) {
-	text, err := d.redis.Info(r.Context()).Result()
+	var err error
+	about := redisAbout{Address: tasks.Address(d.redis), Cluster: tasks.Clustered(d.redis), Info: map[string]string{}}
+	if about.Cluster {
+		err = d.clusterInfo(r.Context(), &about)
+	} else {
+		about.RawInfo, err = d.redis.Info(r.Context()).Result()
+	}
 	if err != nil {
 		http.Error(w, "Redis does not tell about itself.", http.StatusServiceUnavailable)
 		return
 	}
-	info := map[string]string{}
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(about.RawInfo) {
 		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
-			info[name] = value
+			about.Info[name] = value
 		}
 	}
-	address := ""
-	if c, ok := d.redis.(interface{ Options() *redis.Options }); ok {
-		address = c.Options().Addr
-	}
 	w.Header().Set("Content-Type", "application/json")
-	err = json.NewEncoder(w).Encode(map[string]any{
-		"address": address, "info": info, "raw_info": text, "cluster": false, "raw_cluster_nodes": "", "queue_locations": nil,
-	})
-	if err != nil {
+	if err := json.NewEncoder(w).Encode(about); err != nil {
 		d.s.o.Log.Debug().Err(err).Msg("redis info not sent")
 	}
+}
+
+// redisAbout is asynqmon's form of it.
+type redisAbout struct {
+	Address string            `json:"address"`
+	Info    map[string]string `json:"info"`
+	RawInfo string            `json:"raw_info"`
+	Cluster bool              `json:"cluster"`
+	Nodes   string            `json:"raw_cluster_nodes"`
+	Queues  []queuePlace      `json:"queue_locations"`
+}
+
+// queuePlace is where in a cluster a queue is: the nodes are its master and its
+// replicas.
+type queuePlace struct {
+	Queue string   `json:"queue"`
+	Slot  int64    `json:"keyslot"`
+	Nodes []string `json:"nodes"`
+}
+
+func (d *dashboard) clusterInfo(ctx context.Context, about *redisAbout) (err error) {
+	if about.RawInfo, err = d.redis.ClusterInfo(ctx).Result(); err != nil {
+		return err
+	}
+	if about.Nodes, err = d.redis.ClusterNodes(ctx).Result(); err != nil {
+		return err
+	}
+	inspector := asynq.NewInspectorFromRedisClient(d.redis)
+	for _, queue := range tasks.Queues() {
+		q := queuePlace{Queue: queue}
+		if q.Slot, err = inspector.ClusterKeySlot(queue); err != nil {
+			return err
+		}
+		nodes, err := inspector.ClusterNodes(queue)
+		if err != nil {
+			return err
+		}
+		for _, n := range nodes {
+			q.Nodes = append(q.Nodes, n.Addr)
+		}
+		about.Queues = append(about.Queues, q)
+	}
+	return nil
 }
 
 // jobAddress is where the dashboard shows a job.
