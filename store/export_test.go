@@ -10,7 +10,7 @@ import (
 
 // CheckNames lists what Verify looks for.
 func CheckNames() []string {
-	names := []string{planDiffers, pinMissing}
+	names := []string{planLost, planDiffers, pinMissing}
 	for _, c := range checks() {
 		names = append(names, c.what)
 	}

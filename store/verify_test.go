@@ -46,6 +46,15 @@ func breaches() []breach {
 	return []breach{
 		{"I1", "feedback undecided for too long", []string{
 			`UPDATE feedback SET decision = NULL, decided_at = NULL, reason = '', heal_after = ` + longAgo + ` WHERE decision = 'ignored'`}},
+		{"I1", "feedback accepted twice", []string{
+			`ALTER TABLE feedback DROP CONSTRAINT feedback_event_key`,
+			`UPDATE feedback SET source_system = 'test', event_id = 'twice'`}},
+		{"I1", "feedback decided twice: two actions are made of it", []string{
+			`ALTER TABLE actions DROP CONSTRAINT actions_feedback_id_key`,
+			`UPDATE actions SET feedback_id = (SELECT feedback_id FROM actions WHERE id = ?0)`}},
+		{"I1", "feedback decided twice: it stands in two actions' stories", []string{
+			`UPDATE action_logs SET log_type = 'merged', metadata = jsonb_build_object('feedback', (SELECT id FROM feedback WHERE decision = 'ignored'))
+				WHERE action_id = ?0 AND seq = 2`}},
 		{"I1", "feedback says created, but no action says so", []string{
 			`UPDATE actions SET feedback_id = NULL WHERE id = ?0`}},
 		{"I1", "action made of feedback that was not decided so", []string{
@@ -64,6 +73,8 @@ func breaches() []breach {
 			`UPDATE actions SET arm_after = ` + longAgo + ` WHERE id = ?0`}},
 		{"I2", "armed gen ahead of the plan", []string{
 			`UPDATE actions SET armed_gen = gen + 1 WHERE id = ?0`}},
+		{"I2", "live action without a next event, though its plan has one", []string{
+			`UPDATE actions SET next_at = NULL, next_kind = NULL, next_stage = NULL WHERE id = ?0`}},
 		{"I2", "next event differs from the plan", []string{
 			`UPDATE actions SET next_at = next_at + interval '1 hour' WHERE id = ?0`}},
 		{"I2", "pinned policy or SLA config is missing", []string{
@@ -76,6 +87,12 @@ func breaches() []breach {
 			`DELETE FROM deadline_events WHERE action_id = ?0 AND kind = 'escalation' AND stage = 1`}},
 		{"I3", "overdue mark differs from the events", []string{
 			`UPDATE actions SET is_overdue = false WHERE id = ?0`}},
+		{"I3", "escalation level differs from the events", []string{
+			`UPDATE actions SET escalation_level = 1 WHERE id = ?0`}},
+		{"I3", "escalation level differs from the events", []string{
+			`UPDATE actions SET escalation_level = 3 WHERE id = ?0`}},
+		{"I3", "event of a later gen taken before one of an earlier", []string{
+			`UPDATE deadline_events SET gen = 100 WHERE action_id = ?0 AND kind = 'reminder'`}},
 		{"I3", "one firing's events were not taken at one instant", []string{
 			`UPDATE deadline_events SET gen = (SELECT min(gen) FROM deadline_events WHERE action_id = ?0) WHERE action_id = ?0`}},
 		{"I3", "event taken twice", []string{
@@ -97,6 +114,10 @@ func breaches() []breach {
 			`UPDATE actions SET log_seq = log_seq + 1 WHERE id = ?0`}},
 		{"I6", "log rows not gapless", []string{
 			`UPDATE action_logs SET seq = seq + 100 WHERE action_id = ?0 AND seq = 2`}},
+		{"I6", "log begins twice, or without the action's creation", []string{
+			`UPDATE action_logs SET log_type = 'created' WHERE action_id = ?0 AND seq = 2`}},
+		{"I6", "log's last row is not the one that the action knows", []string{
+			`UPDATE actions SET log_hash = sha256('another') WHERE id = ?0`}},
 		{"I6", "status differs from the log", []string{
 			`UPDATE actions SET status = 'in_progress' WHERE status = 'closed'`}},
 	}
