@@ -3,9 +3,11 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# ARGS go to the program of `make bench`; BENCH picks the benchmarks of `microbench`, PKG the packages of
-# `microbench` and `cover`.
+# ARGS go to the program of `make bench` or `make torture`, SEED and HOURS to the latter; BENCH picks the
+# benchmarks of `microbench`, PKG the packages of `microbench` and `cover`.
 ARGS ?=
+SEED ?= 1
+HOURS ?= 24
 BENCH ?= .
 PKG ?= ./...
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -84,6 +86,10 @@ reproducible: ## Build twice, in different folders with caches of their own, and
 .PHONY: bench
 bench: ## Measure px beside a plain one-task-one-transaction program (minutes), e.g. make bench ARGS='-rounds 1'
 	go run ./internal/bench $(ARGS)
+
+.PHONY: torture
+torture: ## Break real processes at random and compare with a model, e.g. make torture SEED=7 HOURS=48
+	go run ./internal/torture -seed $(SEED) -hours $(HOURS) $(ARGS)
 
 .PHONY: microbench
 microbench: ## Run Go benchmarks, e.g. make microbench BENCH=Decide PKG=./sla

@@ -43,6 +43,7 @@ func tools() []string {
 		"internal/sampledata",
 		"internal/scenario",
 		"internal/testenv",
+		"internal/torture",
 	}
 }
 

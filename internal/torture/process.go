@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/pxactions/px/internal/localenv"
+)
+
+const (
+	// restartAfter is how long a process that has ended stays away.
+	restartAfter = 300 * time.Millisecond
+	commandWait  = 60 * time.Second
+	linesKept    = 60
+)
+
+// buildPX builds px from a tree into a folder.
+func buildPX(ctx context.Context, tree, dir string) (string, error) {
+	path := filepath.Join(dir, "px")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, ".")
+	cmd.Dir = tree
+	// A test run's own -json and -race are not meant for this command.
+	flags := slices.DeleteFunc(strings.Fields(os.Getenv("GOFLAGS")), func(f string) bool { return f == "-json" || f == "-race" })
+	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.Join(flags, " "))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build px: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+// process is one px process that is started again whenever it ends.
+type process struct {
+	name string // worker, worker 2, …
+	path string
+	args []string
+	env  []string
+	log  *lines
+
+	mu      sync.Mutex
+	cmd     *exec.Cmd // nil while it is away
+	asked   bool      // its end is the harness's doing
+	crashes int       // ends that nobody asked for
+	done    chan struct{}
+}
+
+// freeAddr is an address of this machine that nobody listens at.
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String(), nil
+}
+
+// keepUp runs the process, again and again, until ctx ends.
+func (p *process) keepUp(ctx context.Context) {
+	defer close(p.done)
+	// To the kernel, the thread that starts a process is its parent, with which it is to die.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for ctx.Err() == nil {
+		p.runOnce(ctx)
+		sleep(ctx, restartAfter)
+	}
+}
+
+func (p *process) runOnce(ctx context.Context) {
+	cmd := exec.Command(p.path, p.args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = p.env, p.log, p.log, time.Second
+	localenv.DieWithParent(cmd, syscall.SIGKILL)
+	if err := cmd.Start(); err != nil {
+		p.log.add("start: " + err.Error())
+		return
+	}
+	p.mu.Lock()
+	p.cmd, p.asked = cmd, false
+	p.mu.Unlock()
+	ended := context.AfterFunc(ctx, func() { p.signal(syscall.SIGKILL) })
+	_ = cmd.Wait()
+	ended()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cmd = nil
+	if !p.asked && ctx.Err() == nil {
+		p.crashes++
+	}
+}
+
+// signal sends a signal to the process, if it runs.
+func (p *process) signal(sig syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return
+	}
+	p.asked = p.asked || sig == syscall.SIGKILL
+	_ = p.cmd.Process.Signal(sig)
+}
+
+// lines keeps the last lines of a process, those that are faults, and counts.
+type lines struct {
+	mu     sync.Mutex
+	part   []byte
+	last   []string
+	panics []string
+	lost   int // how often it said that Redis had lost its memory
+}
+
+// Write implements io.Writer.
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	l.part = append(l.part, b...)
+	var whole []string
+	for {
+		i := bytes.IndexByte(l.part, '\n')
+		if i < 0 {
+			break
+		}
+		whole = append(whole, string(l.part[:i]))
+		l.part = l.part[i+1:]
+	}
+	l.mu.Unlock()
+	for _, line := range whole {
+		l.add(line)
+	}
+	return len(b), nil
+}
+
+func (l *lines) add(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last = append(l.last, line); len(l.last) > linesKept {
+		l.last = l.last[1:]
+	}
+	if strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") {
+		l.panics = append(l.panics, line)
+	}
+	if strings.Contains(line, "redis has lost its memory") {
+		l.lost++
+	}
+}
+
+func (l *lines) tail() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.last, "\n")
+}
+
+// sleep waits, and reports whether ctx still runs.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pxactions/px/store"
+)
+
+const (
+	// finishWait is how long, after the faults, what was asked may go without an answer.
+	finishWait = 60 * time.Second
+	// drainWait is how long the rest may take then; the retries of a message that
+	// a receiver refused take the longest.
+	drainWait = 4 * time.Minute
+	// realSlack is how long after its time the last event may still be on its way when the processes end.
+	realSlack = 15 * time.Second
+	// recovery is how long after a fault lateness is put down to it.
+	recovery = 12 * time.Second
+	// calmLate is how late anything may be that no fault explains; the machine may be a busy one.
+	calmLate = 20 * time.Second
+)
+
+// start is when domain time begins, a Monday.
+var start = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+
+// config is what the flags say.
+type config struct {
+	seed   uint64
+	hours  float64 // of domain time in which things happen
+	speed  float64 // of domain time
+	rate   float64 // feedback in a real second
+	moves  float64 // in a real second
+	px     string  // a built px; empty: of tree
+	tree   string  // of the source
+	only   string  // comma-separated names of faults; empty: all
+	report string  // file; empty: none
+	out    io.Writer
+}
+
+// window is one fault as it was injected, in real time.
+type window struct {
+	name     string
+	from, to time.Time
+	err      error // the injection did not work
+}
+
+// result is what a run found.
+type result struct {
+	config
+	took     time.Duration
+	windows  []window
+	feedback int
+	actions  int
+	granted  map[string]int // moves, by name
+	refused  int            // moves
+	events   int
+	messages int
+	calls    int
+	crashes  map[string]int // ends of processes that nobody asked for
+	late     []lateness
+	found    []divergence
+}
+
+// run tortures one installation.
+func run(ctx context.Context, cfg config) (res *result, err error) {
+	dir, err := os.MkdirTemp("", "px-torture-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	c := &cluster{px: cfg.px, dir: dir}
+	if c.px == "" {
+		if c.px, err = buildPX(ctx, cfg.tree, dir); err != nil {
+			return nil, err
+		}
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	if err := c.open(ctx, start, cfg.speed); err != nil {
+		return nil, err
+	}
+	if err := c.start(ctx); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, c.tails())
+	}
+	began := time.Now()
+	h := &house{c: c, client: &http.Client{}, all: map[string]*asked{}}
+	d := &desk{c: c, client: &http.Client{}}
+	defer h.client.CloseIdleConnections()
+	defer d.client.CloseIdleConnections()
+	res = &result{config: cfg, windows: c.play(ctx, cfg, d, h), crashes: map[string]int{}, granted: map[string]int{}}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := c.drain(ctx); err != nil {
+		res.found = append(res.found, divergence{"the end", "all decided, taken and told", err.Error()})
+	}
+	if err := c.verify(ctx); err != nil {
+		res.found = append(res.found, divergence{"px verify", "no finding", err.Error()})
+	}
+	c.end()
+	if err := c.judge(ctx, res, d, h); err != nil {
+		return nil, err
+	}
+	res.took = time.Since(began)
+	return res, nil
+}
+
+// play lets people and sources act while faults are injected, for the hours of
+// the run, and waits for the last answers.
+func (c *cluster) play(ctx context.Context, cfg config, d *desk, h *house) []window {
+	length := time.Duration(cfg.hours * float64(time.Hour) / cfg.speed)
+	acting, cancel := context.WithTimeout(ctx, length)
+	defer cancel()
+	whole, cancelWhole := context.WithTimeout(ctx, length+finishWait)
+	defer cancelWhole()
+	var wg sync.WaitGroup
+	wg.Go(func() { d.run(acting, whole, cfg.seed, cfg.rate) })
+	wg.Go(func() { h.run(acting, whole, cfg.seed, cfg.moves) })
+	windows := c.storm(acting, cfg)
+	wg.Wait()
+	return windows
+}
+
+// storm injects one fault after the other until ctx ends: each once, in the order
+// of the seed, before any comes again.
+func (c *cluster) storm(ctx context.Context, cfg config) []window {
+	r := rand.New(rand.NewPCG(cfg.seed, 0))
+	var all []window
+	var left []fault
+	for sleep(ctx, time.Second+time.Duration(r.IntN(2000))*time.Millisecond) {
+		if len(left) == 0 {
+			left = deck(cfg.only)
+			r.Shuffle(len(left), func(i, j int) { left[i], left[j] = left[j], left[i] })
+		}
+		f := left[0]
+		left = left[1:]
+		w := window{name: f.name, from: time.Now()}
+		if w.err = f.do(ctx, c, r); ctx.Err() != nil && !errors.As(w.err, &divergence{}) {
+			w.err = nil // it was cut short by the end
+		}
+		w.to = time.Now()
+		all = append(all, w)
+		fmt.Fprintf(cfg.out, "%6.1fs  %-30s %.1fs %v\n", w.from.Sub(c.clock.RealEpoch).Seconds(), w.name, w.to.Sub(w.from).Seconds(), orNone(w.err))
+	}
+	return all
+}
+
+func orNone(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// deck is the faults of these names; empty: all.
+func deck(only string) []fault {
+	all := faults()
+	if only == "" {
+		return all
+	}
+	return slices.DeleteFunc(all, func(f fault) bool { return !slices.Contains(strings.Split(only, ","), f.name) })
+}
+
+// drain waits until all is decided, told, and taken that is due.
+func (c *cluster) drain(ctx context.Context) error {
+	return await(ctx, drainWait, "the rest is done", func() error {
+		var undecided, open, late int
+		err := c.store.DB().NewRaw(`SELECT (SELECT count(*) FROM feedback WHERE decision IS NULL),
+			(SELECT count(*) FROM messages WHERE state IN ('pending', 'sending')),
+			(SELECT count(*) FROM actions WHERE next_at < ?::timestamptz)`, c.now()).Scan(ctx, &undecided, &open, &late)
+		if err == nil && undecided+open+late > 0 {
+			err = fmt.Errorf("%d undecided, %d messages open, %d events late", undecided, open, late)
+		}
+		return err
+	})
+}
+
+// verify asks px; as the processes work on, a finding must stay to count.
+func (c *cluster) verify(ctx context.Context) error {
+	return await(ctx, finishWait, "px verify", func() error {
+		_, err := c.command(ctx, "verify")
+		return err
+	})
+}
+
+// judge compares what became of all with the model.
+func (c *cluster) judge(ctx context.Context, res *result, d *desk, h *house) error {
+	l, err := c.read(ctx)
+	if err != nil {
+		return err
+	}
+	slack := time.Duration(float64(realSlack) * c.clock.Speed)
+	k := &checker{l: l, clock: c.clock, slack: slack, moves: h.all, sents: d.all}
+	k.check()
+	calls := c.hook.All()
+	k.messages(calls)
+	res.feedback, res.actions, res.events, res.messages, res.calls = len(d.all), len(l.actions), k.events, len(l.messages), len(calls)
+	for _, m := range h.all {
+		if m.code/100 == 2 {
+			res.granted[m.name]++
+		} else {
+			res.refused++
+		}
+	}
+	for _, p := range c.procs {
+		res.crashes[p.name] += p.crashes
+		for _, line := range p.log.panics {
+			k.differ(p.name, "no panic", "%s", line)
+		}
+	}
+	res.late = k.late
+	res.found = append(res.found, k.found...)
+	for _, w := range res.windows {
+		var div divergence
+		if errors.As(w.err, &div) {
+			res.found = append(res.found, div)
+		} else if w.err != nil {
+			res.found = append(res.found, divergence{"fault " + w.name, "it can be injected", w.err.Error()})
+		}
+	}
+	if calm := res.worst("", ""); calm > calmLate {
+		res.found = append(res.found, divergence{"lateness without a fault", fmt.Sprintf("at most %s", calmLate), calm.String()})
+	}
+	return nil
+}
+
+// tails shows the last lines of every process.
+func (c *cluster) tails() string {
+	var b strings.Builder
+	for _, p := range c.procs {
+		fmt.Fprintf(&b, "---- %s\n%s\n", p.name, p.log.tail())
+	}
+	return b.String()
+}
+
+// cutItself reports whether an error is that of a connection that the harness cut.
+func cutItself(err error) bool {
+	return store.Contended(err) || strings.Contains(err.Error(), "57P01") || isBad(err)
+}
