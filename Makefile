@@ -91,6 +91,10 @@ bench: ## Measure px beside a plain one-task-one-transaction program (minutes), 
 torture: ## Break real processes at random and compare with a model, e.g. make torture SEED=7 HOURS=48
 	go run ./internal/torture -seed $(SEED) -hours $(HOURS) $(ARGS)
 
+.PHONY: torture-mutants
+torture-mutants: ## Torture copies of the tree with a bug each, which must be found
+	go run ./internal/torture -mutants -hours 6 -speed 1200 -rate 8 -moves 12 -drain 30s $(ARGS)
+
 .PHONY: microbench
 microbench: ## Run Go benchmarks, e.g. make microbench BENCH=Decide PKG=./sla
 	go run ./internal/cmd/testenv go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)

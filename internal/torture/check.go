@@ -122,6 +122,10 @@ func (k *checker) action(a *model.Action) {
 			}
 			m = &ask.move
 		}
+		if t.at.After(k.l.asOf) {
+			k.differ(where, "nothing before its time", "a row of %s, read at %s", t.at, k.l.asOf)
+			return
+		}
 		if i > 0 {
 			k.lateness(l, ts[i-1].at, t)
 		}

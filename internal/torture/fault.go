@@ -29,6 +29,7 @@ func faults() []fault {
 		{"kill scheduler", kill("scheduler", "scheduler 2")},
 		{"pg cut connections", pgCut},
 		{"redis partition", redisPartition},
+		{"pg cut mid-commit", pgCutCommits},
 		{"duplicate and stale tasks", staleTasks},
 		{"kill producer", kill("producer")},
 		{"freeze worker", freeze("worker", "worker 2")},
@@ -184,6 +185,28 @@ func pgCut(ctx context.Context, c *cluster, r *rand.Rand) error {
 		}
 	}
 	return nil
+}
+
+// pgCutCommits cuts connections while commits take long, so that many are in one.
+func pgCutCommits(ctx context.Context, c *cluster, r *rand.Rand) error {
+	tables := []string{"feedback", "actions", "messages"}
+	run := func(ctx context.Context, query string) error {
+		return await(ctx, finishWait, "slow commits", func() error {
+			_, err := c.store.DB().NewRaw(query).Exec(ctx)
+			return err
+		})
+	}
+	slow := `CREATE OR REPLACE FUNCTION torture_slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.01); RETURN NULL; END';`
+	fast := "DROP FUNCTION IF EXISTS torture_slow() CASCADE"
+	for _, t := range tables {
+		slow += fmt.Sprintf(`CREATE CONSTRAINT TRIGGER torture_slow AFTER INSERT OR UPDATE ON %s
+			DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION torture_slow();`, t)
+	}
+	defer func() { _ = run(context.WithoutCancel(ctx), fast) }()
+	if err := run(ctx, slow); err != nil {
+		return err
+	}
+	return pgCut(ctx, c, r)
 }
 
 // pgLocks holds rows that px needs, and takes them in an order that can deadlock.

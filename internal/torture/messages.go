@@ -60,7 +60,11 @@ func (k *checker) message(where string, m model.Message, calls []receiver.Call) 
 			k.differ(where, "a call that the receiver took, as it is sent", "%d calls, none taken", len(calls))
 		}
 		due := later(m.NotBefore, m.CreatedAt)
-		if m.Attempts == 1 && m.SentAt != nil {
+		if m.SentAt == nil || m.SentAt.Before(due) {
+			k.differ(where, "sent not before "+due.String(), "%v", m.SentAt)
+			return
+		}
+		if m.Attempts == 1 {
 			k.lateBy("message", due, *m.SentAt)
 		}
 	case model.MessageSuppressed:

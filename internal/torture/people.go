@@ -61,7 +61,11 @@ func (h *house) run(ctx, whole context.Context, seed uint64, rate float64) {
 func (h *house) pick(ctx context.Context, r *rand.Rand) (model.Action, bool) {
 	var as []model.Action
 	q := h.c.store.DB().NewSelect().Model(&as).Where("status <> 'cancelled'").OrderExpr("id DESC").Limit(120)
-	if r.IntN(6) > 0 {
+	switch r.IntN(6) {
+	case 0:
+	case 1, 2: // what is on its way through the workflow
+		q = q.Where("status IN ('in_progress', 'pending_approval', 'approved')")
+	default:
 		q = q.Where("status <> 'closed'")
 	}
 	if q.Scan(ctx) != nil || len(as) == 0 {
@@ -91,13 +95,13 @@ func (h *house) choose(r *rand.Rand, a model.Action) (move, string) {
 		return move{name: "reopen"}, admin
 	}
 	switch n := r.IntN(12); {
-	case n < 4 && a.Status == model.StatusOpen:
+	case n < 5 && a.Status == model.StatusOpen:
 		return move{name: "start"}, owner
-	case n < 4:
+	case n < 6 && a.Status == model.StatusInProgress:
 		return move{name: "submit"}, owner
-	case n < 7:
+	case n < 8:
 		return move{name: "severity", severity: severities[r.IntN(4)]}, admin
-	case n < 9:
+	case n < 10:
 		return move{name: "due", at: ahead(-1, 8)}, admin
 	case n < 11:
 		return move{name: "hold", at: ahead(1, 4)}, admin

@@ -19,9 +19,8 @@ import (
 const (
 	// finishWait is how long, after the faults, what was asked may go without an answer.
 	finishWait = 60 * time.Second
-	// drainWait is how long the rest may take then; the retries of a message that
-	// a receiver refused take the longest.
-	drainWait = 4 * time.Minute
+	// verifyWait is how long px verify may find what is only under way.
+	verifyWait = 5 * time.Second
 	// realSlack is how long after its time the last event may still be on its way when the processes end.
 	realSlack = 15 * time.Second
 	// recovery is how long after a fault lateness is put down to it.
@@ -36,14 +35,15 @@ var start = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 // config is what the flags say.
 type config struct {
 	seed   uint64
-	hours  float64 // of domain time in which things happen
-	speed  float64 // of domain time
-	rate   float64 // feedback in a real second
-	moves  float64 // in a real second
-	px     string  // a built px; empty: of tree
-	tree   string  // of the source
-	only   string  // comma-separated names of faults; empty: all
-	report string  // file; empty: none
+	hours  float64       // of domain time in which things happen
+	speed  float64       // of domain time
+	rate   float64       // feedback in a real second
+	moves  float64       // in a real second
+	px     string        // a built px; empty: of tree
+	tree   string        // of the source
+	only   string        // comma-separated names of faults; empty: all
+	report string        // file; empty: none
+	drain  time.Duration // for what is left at the end
 	out    io.Writer
 }
 
@@ -100,7 +100,7 @@ func run(ctx context.Context, cfg config) (res *result, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := c.drain(ctx); err != nil {
+	if err := c.drain(ctx, cfg.drain); err != nil {
 		res.found = append(res.found, divergence{"the end", "all decided, taken and told", err.Error()})
 	}
 	if err := c.verify(ctx); err != nil {
@@ -171,8 +171,8 @@ func deck(only string) []fault {
 }
 
 // drain waits until all is decided, told, and taken that is due.
-func (c *cluster) drain(ctx context.Context) error {
-	return await(ctx, drainWait, "the rest is done", func() error {
+func (c *cluster) drain(ctx context.Context, wait time.Duration) error {
+	return await(ctx, wait, "the rest is done", func() error {
 		var undecided, open, late int
 		err := c.store.DB().NewRaw(`SELECT (SELECT count(*) FROM feedback WHERE decision IS NULL),
 			(SELECT count(*) FROM messages WHERE state IN ('pending', 'sending')),
@@ -186,7 +186,7 @@ func (c *cluster) drain(ctx context.Context) error {
 
 // verify asks px; as the processes work on, a finding must stay to count.
 func (c *cluster) verify(ctx context.Context) error {
-	return await(ctx, finishWait, "px verify", func() error {
+	return await(ctx, verifyWait, "px verify", func() error {
 		_, err := c.command(ctx, "verify")
 		return err
 	})

@@ -40,6 +40,21 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 	}
 }
 
+// TestMutantsFitTheSource: each edit still finds what it spoils.
+func TestMutantsFitTheSource(t *testing.T) {
+	t.Parallel()
+	for _, m := range mutants() {
+		for _, name := range strings.Split(m.faults, ",") {
+			assert.NotEmpty(t, deck(name), "%s: fault %q", m.name, name)
+		}
+		for _, e := range m.edits {
+			src, err := os.ReadFile("../../" + e.file)
+			require.NoError(t, err)
+			assert.Equal(t, 1, strings.Count(string(src), e.old), "%s: %q in %s", m.name, e.old, e.file)
+		}
+	}
+}
+
 // workedCase is one of sla/testdata/plan_cases.json.
 type workedCase struct {
 	ID    string

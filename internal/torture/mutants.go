@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// mutant is a bug that somebody might write, as edits of the source. The
+// harness has to find it.
+type mutant struct {
+	name   string
+	faults string // with commas; empty: all
+	edits  []edit
+}
+
+// edit replaces a text that stands once in a file.
+type edit struct{ file, old, new string }
+
+// mutants lists them.
+func mutants() []mutant {
+	const fire, store, sweep, deliver = "store/fire.go", "store/store.go", "scheduler/sweep.go", "engine/deliver.go"
+	return []mutant{
+		{"drop the gen fence, and trust the job's time", "duplicate and stale tasks", []edit{
+			{fire, "c == nil || c.Action.Gen != ref.Gen ||", "c == nil ||"},
+			{fire, "if a.NextAt.After(now) {", "if a.NextAt.After(now) {\n\t\tnow = *a.NextAt\n\t}\n\tif a.NextAt.After(now) {"},
+		}},
+		{"note jobs as armed that the queue never got", "redis partition", []edit{
+			{"engine/engine.go", "MarkArmed(ctx, armed)", "MarkArmed(ctx, append(armed[:0], effects.Arm...))"},
+		}},
+		{"skip the sweeps", "", []edit{{sweep, "healed, err := s.Run(ctx)\n", "healed, err := 0, error(nil)\n"}}},
+		{"swallow a commit's error", "pg cut mid-commit", []edit{
+			{store, "err := s.db.RunInTx(ctx, o, func(", "ended := false\n\terr := s.db.RunInTx(ctx, o, func("},
+			{store, "return fn(ctx, tx, txState{Now: r.now(), Rules: rules, Dir: dir})", "err = fn(ctx, tx, txState{Now: r.now(), Rules: rules, Dir: dir})\n\t\tended = err == nil\n\t\treturn err"},
+			{store, "return mapErr(err)\n}\n\n// second", "if ended {\n\t\treturn nil\n\t}\n\treturn mapErr(err)\n}\n\n// second"},
+		}},
+		{"mark sent before sending", "kill worker,receiver refuses", []edit{
+			{deliver, "s := e.send(sendCtx, c.Claimed)\n", "s := store.Settled{ID: c.ID, Attempts: c.Attempts, State: model.MessageSent}\n\tdefer e.send(sendCtx, c.Claimed)\n"},
+		}},
+		{"count stages twice", "kill worker", []edit{{"sla/fire.go", "a.EscalationLevel++", "a.EscalationLevel += 2"}}},
+		{"forget the reminders", "kill worker", []edit{{"sla/plan.go", "c.acknowledgement(), c.reminders(), c.overdue()", "c.acknowledgement(), c.overdue()"}}},
+		{"fire a minute early", "kill worker", []edit{
+			{fire, "if a.NextAt.After(now) {", "now = now.Add(time.Minute)\n\tif a.NextAt.After(now) {"},
+		}},
+		{"settle what a minute later is due", "kill worker", []edit{
+			{"sla/fire.go", "if e.At.After(t.now) ||", "if e.At.After(t.now.Add(time.Minute)) ||"},
+		}},
+		{"drop the loss counter", "redis flush", []edit{{sweep, `, Sweep{"lost", lost(e, q)})`, `)`}, {sweep, "if q == nil {", "_ = lost\n\tif q == nil {"}}},
+		{"lose duplicates' first answer", "kill worker", []edit{
+			{"engine/accept.go", "case !a.New:\n", "case !a.New:\n\t\t\ta.Row.ID = d.row.ID\n"},
+		}},
+		{"collapse the ladder after an outage", "pg restart,redis hangs", []edit{{"sla/plan.go", "2*late > gap", "false && 2*late > gap"}}},
+		{"let a hold cost nothing", "kill worker", []edit{{"sla/replan.go", "return whole(t.clock().Add(a.DueAt, open))", "return a.DueAt"}}},
+		{"forget whom the message was for", "kill worker", []edit{{"sla/tell.go", "for _, id := range to {\n\t\tv.to = id\n", "for _, id := range to {\n\t\tif v.to = id; v.copy {\n\t\t\tcontinue\n\t\t}\n"}}},
+		{"forget the moves made before", "kill web,pg cut mid-commit", []edit{{"web/apimove.go", "if once != \"\" {\n\t\task.Once", "if false {\n\t\task.Once"}}},
+	}
+}
+
+// apply writes the mutant's edits into a tree.
+func (m mutant) apply(tree string) error {
+	for _, e := range m.edits {
+		path := filepath.Join(tree, e.file)
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if n := strings.Count(string(src), e.old); n != 1 {
+			return fmt.Errorf("mutant %q: %s has %q %d times, want once", m.name, e.file, e.old, n)
+		}
+		if err := os.WriteFile(path, []byte(strings.Replace(string(src), e.old, e.new, 1)), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hunt tortures each mutant and says what was found of it, as a table. One that
+// is not found is an error.
+func hunt(ctx context.Context, cfg config, pick string) error {
+	var survivors []string
+	table := "| mutant | found by | divergences |\n| --- | --- | --- |\n"
+	for _, m := range mutants() {
+		if !strings.Contains(m.name, pick) {
+			continue
+		}
+		res, err := m.run(ctx, cfg)
+		if err != nil {
+			return fmt.Errorf("mutant %q: %w", m.name, err)
+		}
+		by := "nothing"
+		if len(res.found) > 0 {
+			by = strings.Fields(res.found[0].where + " ?")[0] + ": expected " + cut(res.found[0].expected) + "; found " + cut(res.found[0].found)
+		} else {
+			survivors = append(survivors, m.name)
+		}
+		row := fmt.Sprintf("| %s | %s | %d |\n", m.name, strings.ReplaceAll(by, "|", "/"), len(res.found))
+		table += row
+		fmt.Fprint(cfg.out, row)
+	}
+	fmt.Fprintf(cfg.out, "\n%s", table)
+	if len(survivors) > 0 {
+		return fmt.Errorf("not found: %s", strings.Join(survivors, "; "))
+	}
+	return nil
+}
+
+// cut keeps a line short.
+func cut(s string) string {
+	const most = 150
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) > most {
+		return s[:most] + " …"
+	}
+	return s
+}
+
+func (m mutant) run(ctx context.Context, cfg config) (res *result, err error) {
+	dir, err := os.MkdirTemp("", "px-mutant-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := copyTree(cfg.tree, dir); err != nil {
+		return nil, err
+	}
+	if err := m.apply(dir); err != nil {
+		return nil, err
+	}
+	cfg.tree, cfg.px, cfg.only, cfg.out = dir, "", m.faults, io.Discard
+	return run(ctx, cfg)
+}
+
+// copyTree copies a source tree without its history.
+func copyTree(from, to string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == ".git":
+			return fs.SkipDir
+		case d.IsDir():
+			return os.MkdirAll(filepath.Join(to, rel), 0o700)
+		case !d.Type().IsRegular():
+			return nil
+		}
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, rel), src, 0o600)
+	})
+}
