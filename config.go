@@ -18,7 +18,9 @@ import (
 
 	"github.com/pxactions/px/internal/files"
 	"github.com/pxactions/px/internal/holidays"
+	"github.com/pxactions/px/internal/ratelimit"
 	"github.com/pxactions/px/notify"
+	"github.com/pxactions/px/producer"
 	"github.com/pxactions/px/tasks"
 )
 
@@ -29,6 +31,11 @@ type Settings struct {
 	RedisURL     string       `env:"PX_REDIS_URL" placeholder:"URL" help:"Redis, such as redis://cache:6379/0, rediss:// (TLS) or unix://; Sentinel: redis+sentinel://host1:26379,host2:26379/mymaster; a cluster: redis+cluster://host1:6379,host2:6379. Same rule."`
 	DatabasePool setting[int] `env:"PX_DATABASE_POOL" default:"16" help:"Connections to PostgreSQL, at most."`
 	RedisPool    setting[int] `env:"PX_REDIS_POOL" default:"64" help:"Connections to Redis, at most; in a cluster, to each node."`
+
+	RateLimit      setting[int] `env:"PX_RATE_LIMIT" default:"200" help:"Requests a second that px producer and px web each take of one API key; 0: any number."`
+	RateBurst      setting[int] `env:"PX_RATE_BURST" default:"400" help:"Requests that an API key may make at once before PX_RATE_LIMIT counts."`
+	IntakeRequests setting[int] `env:"PX_INTAKE_REQUESTS" default:"256" help:"Requests that px producer has in hand at the same time, at most; what comes beyond gets 503 with Retry-After."`
+	IntakeBytes    setting[int] `env:"PX_INTAKE_BYTES" default:"67108864" help:"Bytes that px producer holds for them, at most, 1 KiB for each event included; likewise."`
 
 	ProducerAddr string `env:"PX_PRODUCER_ADDR" default:"127.0.0.1:8080" help:"Where px producer takes feedback in."`
 	WebAddr      string `env:"PX_WEB_ADDR" default:"127.0.0.1:8081" help:"Where px web serves pages and the asynq dashboard, over plain HTTP: outside loopback, behind a proxy that ends TLS."`
@@ -169,13 +176,16 @@ func (s *Settings) checkNumbers(add func(name, want string, args ...any)) {
 			continue
 		}
 		least := int64(1)
-		if name == "PX_SMTP_PORT" {
+		switch name {
+		case "PX_SMTP_PORT", "PX_RATE_LIMIT":
 			least = 0
+		case "PX_INTAKE_BYTES": // else the largest request would never be taken
+			least = producer.DefaultMaxBody + producer.DefaultMaxItems*producer.EventBytes
 		}
 		if err := f.fault(); err != nil {
 			add(name, "%v", err)
 		} else if v.Field(i).Field(0).Int() < least {
-			add(name, "must be greater than 0")
+			add(name, "must be %d at least", least)
 		}
 	}
 }
@@ -229,6 +239,11 @@ func unknownVariables(environ []string) []string {
 // fetcher fetches holiday feeds.
 func (s *Settings) fetcher() (*holidays.Fetcher, error) {
 	return holidays.NewFetcher(holidays.Settings{Allow: entries(s.FeedAllow)})
+}
+
+// limiter limits the requests of each API key; nil: not at all.
+func (s *Settings) limiter() *ratelimit.Limiter {
+	return ratelimit.New(s.RateLimit.V, s.RateBurst.V, time.Now)
 }
 
 // entries are those of a list with commas.

@@ -200,7 +200,10 @@ func (a *app) producer() (part, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := producer.New(producer.Options{Engine: a.engine, Log: a.log, Doc: doc})
+	p, err := producer.New(producer.Options{
+		Engine: a.engine, Log: a.log, Doc: doc, Limit: a.settings.limiter(),
+		MaxRequests: a.settings.IntakeRequests.V, MaxHeld: int64(a.settings.IntakeBytes.V),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -335,7 +338,7 @@ func (a *app) web() (part, error) {
 		return nil, usagef("PX_WEB_PROXIES: %w", err)
 	}
 	login := a.settings.webLogin()
-	h, err := web.New(web.Options{Store: a.store, Redis: a.redis, Engine: a.engine, Doc: doc, Log: a.log, Login: login, Proxies: proxies})
+	h, err := web.New(web.Options{Store: a.store, Redis: a.redis, Engine: a.engine, Doc: doc, Log: a.log, Limit: a.settings.limiter(), Login: login, Proxies: proxies})
 	if err != nil {
 		return nil, err
 	}

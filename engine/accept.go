@@ -18,6 +18,10 @@ import (
 const (
 	// acceptChunk is how many events share one transaction.
 	acceptChunk = 500
+	// acceptAtOnce is how many events are read, checked and committed at the same
+	// time, which takes several times the memory of their bytes. The others wait
+	// in line, as they came.
+	acceptAtOnce = 4 * acceptChunk
 	// MaxEventBytes bounds one event: several times what all fields at their
 	// longest come to.
 	MaxEventBytes = 1 << 20
@@ -136,12 +140,7 @@ func (e *Engine) accept(ctx context.Context, src Source, n int, at func(int) *dr
 	for from := 0; from < n; from += acceptChunk {
 		chunk := receipts[from:min(from+acceptChunk, n)]
 		if err == nil {
-			ds := make([]*draft, len(chunk))
-			for i := range chunk {
-				ds[i] = at(from + i)
-				ds[i].answer = &chunk[i]
-			}
-			err = e.acceptInTime(ctx, src, ds)
+			err = e.acceptInTime(ctx, src, chunk, func(i int) *draft { return at(from + i) })
 		}
 		if err != nil {
 			for i := range chunk {
@@ -157,12 +156,23 @@ func (e *Engine) accept(ctx context.Context, src Source, n int, at func(int) *dr
 	return receipts, err
 }
 
-// acceptInTime is acceptChunk for a sender who does not wait for ever: what is
-// committed after all, it learns when it sends again.
-func (e *Engine) acceptInTime(ctx context.Context, src Source, ds []*draft) error {
+// acceptInTime is acceptChunk for a sender who does not wait for ever, neither in
+// line nor for the database: what is committed after all, it learns when it sends
+// again.
+func (e *Engine) acceptInTime(ctx context.Context, src Source, chunk []Receipt, at func(int) *draft) error {
 	bounded, cancel := context.WithTimeout(ctx, e.AcceptTimeout)
 	defer cancel()
-	err := e.acceptChunk(bounded, src, ds)
+	n := int64(len(chunk))
+	err := e.accepting.Acquire(bounded, n)
+	if err == nil {
+		defer e.accepting.Release(n)
+		ds := make([]*draft, n)
+		for i := range chunk {
+			ds[i] = at(i)
+			ds[i].answer = &chunk[i]
+		}
+		err = e.acceptChunk(bounded, src, ds)
+	}
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		err = fmt.Errorf("%w: no answer within %s", model.ErrUnavailable, e.AcceptTimeout)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/pxactions/px/internal/files"
 	"github.com/pxactions/px/internal/holidays"
@@ -50,6 +51,7 @@ type Engine struct {
 	deliver *batcher[store.MessageRef, map[store.MessageRef]*claim]
 	settle  *batcher[store.Settled, struct{}]
 
+	accepting   *semaphore.Weighted // by event
 	acceptGroup *batcher[model.Feedback, map[model.FeedbackID]*store.Accepted]
 
 	calendars calendarWalk
@@ -77,7 +79,7 @@ func New(o Options) *Engine {
 	if o.FileLimit <= 0 {
 		o.FileLimit = fileLimit
 	}
-	e := &Engine{Options: o}
+	e := &Engine{Options: o, accepting: semaphore.NewWeighted(acceptAtOnce)}
 	group := batchOptions{max: groupMax, wait: groupWait, writers: groupWriters, timeout: groupTimeout}
 	e.decide = newBatcher(group, e.decideBatch)
 	e.fire = newBatcher(group, e.fireBatch)

@@ -18,20 +18,42 @@ type body struct {
 	single bool     // one object, answered as such
 	events [][]byte // JSON, or what should be
 	lines  []int    // of NDJSON: the line of each event, from 1
+	held   int64    // bytes of the intake's budget, to be freed when it is answered
 }
 
 // readBody reads a request up to the limits, whole: nothing is accepted of a
-// request that is refused.
+// request that is refused. Else the caller frees what is held for it.
 func (p *Producer) readBody(w http.ResponseWriter, r *http.Request) (*body, *Problem) {
 	kind, refused := mediaType(r)
 	if refused != nil {
 		return nil, refused
 	}
-	tooLarge := problem.New(http.StatusRequestEntityTooLarge, problem.TooLarge, "The request is too large", fmt.Sprintf("at most %d bytes; send several", p.MaxBody))
 	if r.ContentLength > p.MaxBody {
 		w.Header().Set("Connection", "close")
-		return nil, tooLarge
+		return nil, p.tooLarge()
 	}
+	held := p.MaxBody // of a body that does not say how long it is
+	if r.ContentLength >= 0 {
+		held = r.ContentLength
+	}
+	if !p.load.bytes.take(held) {
+		w.Header().Set("Connection", "close")
+		return nil, p.overloaded("bytes")
+	}
+	b, refused := p.readWhole(w, r, kind)
+	var rest int64
+	if refused == nil {
+		rest = b.held
+	}
+	if !p.load.bytes.take(rest - held) {
+		p.load.bytes.free(held)
+		return nil, p.overloaded("bytes")
+	}
+	return b, refused
+}
+
+// readWhole reads a body and says what it is to hold.
+func (p *Producer) readWhole(w http.ResponseWriter, r *http.Request, kind string) (*body, *Problem) {
 	var buf bytes.Buffer
 	if r.ContentLength > 0 {
 		buf.Grow(int(r.ContentLength) + bytes.MinRead)
@@ -39,11 +61,19 @@ func (p *Producer) readBody(w http.ResponseWriter, r *http.Request) (*body, *Pro
 	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, p.MaxBody)); err != nil {
 		var max *http.MaxBytesError
 		if errors.As(err, &max) {
-			return nil, tooLarge
+			return nil, p.tooLarge()
 		}
 		return nil, problem.New(http.StatusBadRequest, problem.Truncated, "The request did not arrive whole", "")
 	}
-	raw := bytes.TrimPrefix(buf.Bytes(), []byte("\xef\xbb\xbf"))
+	b, refused := p.split(kind, bytes.TrimPrefix(buf.Bytes(), []byte("\xef\xbb\xbf")))
+	if refused == nil {
+		b.held = int64(buf.Len()) + EventBytes*int64(len(b.events))
+	}
+	return b, refused
+}
+
+// split finds the events of a body.
+func (p *Producer) split(kind string, raw []byte) (*body, *Problem) {
 	if kind == ndjson {
 		return p.splitLines(raw)
 	}
@@ -88,6 +118,10 @@ func unreadable(why string, offset int64) *Problem {
 	p := problem.New(http.StatusBadRequest, problem.Unreadable, "The request cannot be read", why)
 	p.Offset = &offset
 	return p
+}
+
+func (p *Producer) tooLarge() *Problem {
+	return problem.New(http.StatusRequestEntityTooLarge, problem.TooLarge, "The request is too large", fmt.Sprintf("at most %d bytes; send several", p.MaxBody))
 }
 
 func (p *Producer) tooMany() *Problem {

@@ -49,6 +49,7 @@ func (p *Producer) post(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, refused)
 		return
 	}
+	defer p.load.bytes.free(b.held)
 	receipts, err := p.Engine.AcceptRaw(r.Context(), source(w, key), b.events)
 	if p.gone(err) {
 		return // nobody is there to be answered
@@ -70,15 +71,21 @@ func (p *Producer) post(w http.ResponseWriter, r *http.Request) {
 	problem.JSON(w, http.StatusAccepted, items[0])
 }
 
-// allow returns the key of a request that may do what scope says; else the
-// request is answered.
+// allow returns the key of a request that may do what scope says, within the key's
+// rate; else the request is answered.
 func (p *Producer) allow(w http.ResponseWriter, r *http.Request, scope string) (*model.APIKey, bool) {
 	key, err := p.keys.Allow(r.Context(), problem.SecretOf(r), scope, p.Engine.AcceptTimeout)
 	if err != nil {
 		p.logFault(err)
 		problem.Write(w, problemOf(err))
+		return nil, false
 	}
-	return key, err == nil
+	if refused := p.Limit.Admit(w.Header(), key.ID); refused != nil {
+		p.Engine.Metrics.Shed.WithLabelValues("rate").Inc()
+		problem.Write(w, refused)
+		return nil, false
+	}
+	return key, true
 }
 
 // source is what a key lets its sender do, and what it comes with: the key, and the

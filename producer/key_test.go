@@ -168,13 +168,13 @@ func TestDescriptionIsServed(t *testing.T) {
 	}
 	require.NoError(t, decodeInto(strings.NewReader(string(r.body)), &described))
 	got := described.Paths["/v1/feedback"]["post"].Responses
-	for _, status := range []string{"400", "401", "403", "409", "413", "415", "422", "500", "503"} {
+	for _, status := range []string{"400", "401", "403", "409", "413", "415", "422", "429", "500", "503"} {
 		assert.Contains(t, got[status].Content, "application/problem+json", status)
 	}
 	for _, status := range []string{"202", "400", "403", "409", "413", "422", "500"} {
 		assert.Contains(t, got[status].Content, "application/json", "%s: what a list of events is answered", status)
 	}
-	for _, status := range []string{"401", "415", "503"} {
+	for _, status := range []string{"401", "415", "429", "503"} {
 		assert.NotContains(t, got[status].Content, "application/json", "%s: never of single events", status)
 	}
 	yaml := w.do("GET", "/openapi.yaml", "", "", "")

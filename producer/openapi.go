@@ -41,7 +41,7 @@ func (p *Producer) routes() http.Handler {
 	handlers := map[string]http.HandlerFunc{opPost: p.post, opFind: p.get, opGet: p.get, opRevise: p.revise, opRetract: p.retract}
 	mux := http.NewServeMux()
 	for _, e := range Endpoints() {
-		mux.HandleFunc(e.Pattern(), handlers[e.ID])
+		mux.HandleFunc(e.Pattern(), p.inTurn(handlers[e.ID]))
 	}
 	p.Doc.Mount(mux)
 	mux.HandleFunc("/", p.Doc.Unknown(processName))

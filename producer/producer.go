@@ -5,6 +5,7 @@
 package producer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,29 +18,38 @@ import (
 	"github.com/pxactions/px/engine"
 	"github.com/pxactions/px/internal/openapi"
 	"github.com/pxactions/px/internal/problem"
+	"github.com/pxactions/px/internal/ratelimit"
 )
 
 // The defaults of Options.
 const (
 	DefaultMaxBody  = 10 << 20
 	DefaultMaxItems = 10_000
-	DefaultKeyTTL   = engine.DefaultKeyTTL
+
+	DefaultMaxRequests = 256
+	DefaultMaxHeld     = 64 << 20
+
+	DefaultKeyTTL = engine.DefaultKeyTTL
 )
 
 // Options is what the intake is made of. Only Engine is needed.
 type Options struct {
-	Engine   *engine.Engine
-	Log      zerolog.Logger
-	Doc      *openapi.Doc  // the description it serves; nil: of the intake alone
-	MaxBody  int64         // bytes of one request; 0: 10 MiB
-	MaxItems int           // events of one request; 0: 10,000
-	KeyTTL   time.Duration // how long a key is remembered, so at most how long a revoked one still works; 0: 3 s
+	Engine      *engine.Engine
+	Log         zerolog.Logger
+	Doc         *openapi.Doc       // the description it serves; nil: of the intake alone
+	MaxBody     int64              // bytes of one request; 0: 10 MiB
+	MaxItems    int                // events of one request; 0: 10,000
+	MaxRequests int                // requests in hand at the same time; 0: 256
+	MaxHeld     int64              // bytes held for them, 1 KiB for each event included; 0: 64 MiB
+	Limit       *ratelimit.Limiter // of each key; nil: none
+	KeyTTL      time.Duration      // how long a key is remembered, so at most how long a revoked one still works; 0: 3 s
 }
 
 // Producer is the HTTP intake, an http.Handler. It is safe for concurrent use.
 type Producer struct {
 	Options
 	keys *engine.Keyring
+	load load
 	http http.Handler
 }
 
@@ -48,19 +58,16 @@ func New(o Options) (*Producer, error) {
 	if o.Engine == nil {
 		return nil, errors.New("producer: an engine is needed")
 	}
-	if o.MaxBody < 0 || o.MaxItems < 0 || o.KeyTTL < 0 {
+	if o.MaxBody < 0 || o.MaxItems < 0 || o.MaxRequests < 0 || o.MaxHeld < 0 || o.KeyTTL < 0 {
 		return nil, errors.New("producer: limits are not below 0")
 	}
-	if o.MaxBody == 0 {
-		o.MaxBody = DefaultMaxBody
-	}
-	if o.MaxItems == 0 {
-		o.MaxItems = DefaultMaxItems
-	}
-	if o.KeyTTL == 0 {
-		o.KeyTTL = DefaultKeyTTL
-	}
+	o.MaxBody = cmp.Or(o.MaxBody, DefaultMaxBody)
+	o.MaxItems = cmp.Or(o.MaxItems, DefaultMaxItems)
+	o.MaxRequests = cmp.Or(o.MaxRequests, DefaultMaxRequests)
+	o.MaxHeld = cmp.Or(o.MaxHeld, DefaultMaxHeld)
+	o.KeyTTL = cmp.Or(o.KeyTTL, DefaultKeyTTL)
 	p := &Producer{Options: o, keys: engine.NewKeyring(o.Engine.Store, o.KeyTTL, o.Log)}
+	p.load.requests.most, p.load.bytes.most = int64(o.MaxRequests), o.MaxHeld
 	if p.Doc == nil {
 		var err error
 		if p.Doc, err = openapi.New("", Describe); err != nil {

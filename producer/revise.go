@@ -46,11 +46,13 @@ func (p *Producer) restate(w http.ResponseWriter, r *http.Request, do func(conte
 		return
 	}
 	b, refused := p.readBody(w, r)
-	if refused == nil && !b.single {
-		refused = unreadable("one JSON object is expected", 0)
-	}
 	if refused != nil {
 		problem.Write(w, refused)
+		return
+	}
+	defer p.load.bytes.free(b.held)
+	if !b.single {
+		problem.Write(w, unreadable("one JSON object is expected", 0))
 		return
 	}
 	id, err := model.ParseID[model.Feedback](r.PathValue("id"))

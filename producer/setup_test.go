@@ -54,15 +54,16 @@ func (q *queue) ids() []model.FeedbackID {
 // survey NPS, and the nurse u-1. Source system "his" calls RUH "H-1" and ED
 // "emergency".
 type world struct {
-	t      testing.TB
-	store  *store.Store
-	engine *engine.Engine
-	queue  *queue
-	log    *bytes.Buffer
-	server *httptest.Server
-	RUH    model.HospitalID
-	JED    model.HospitalID
-	ED     model.DepartmentID
+	t        testing.TB
+	store    *store.Store
+	engine   *engine.Engine
+	queue    *queue
+	log      *bytes.Buffer
+	server   *httptest.Server
+	producer *producer.Producer
+	RUH      model.HospitalID
+	JED      model.HospitalID
+	ED       model.DepartmentID
 }
 
 const keyTTL = 100 * time.Millisecond
@@ -88,7 +89,7 @@ func setup(t testing.TB, options ...func(*producer.Options)) *world {
 }
 
 func (w *world) serve(p *producer.Producer) {
-	w.server = httptest.NewServer(p)
+	w.producer, w.server = p, httptest.NewServer(p)
 	w.t.Cleanup(w.server.Close)
 }
 

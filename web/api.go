@@ -14,6 +14,7 @@ import (
 	"github.com/pxactions/px/engine"
 	"github.com/pxactions/px/internal/openapi"
 	"github.com/pxactions/px/internal/problem"
+	"github.com/pxactions/px/internal/ratelimit"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/sla"
 	"github.com/pxactions/px/store"
@@ -24,6 +25,7 @@ import (
 type api struct {
 	engine *engine.Engine
 	keys   *engine.Keyring
+	limit  *ratelimit.Limiter
 	log    zerolog.Logger
 	stream func(http.ResponseWriter, *http.Request, store.ChangeFilter, func(context.Context) error)
 	http   http.Handler
@@ -44,7 +46,7 @@ type handler func(c *call) error
 // newAPI serves the table of endpoints: each row has its handler, and each
 // handler its row.
 func (s *server) newAPI(o Options) (*api, error) {
-	a := &api{engine: o.Engine, keys: engine.NewKeyring(o.Engine.Store, o.KeyTTL, o.Log), log: o.Log, stream: s.streamChanges}
+	a := &api{engine: o.Engine, keys: engine.NewKeyring(o.Engine.Store, o.KeyTTL, o.Log), limit: o.Limit, log: o.Log, stream: s.streamChanges}
 	handlers := a.handlers()
 	mux := http.NewServeMux()
 	for _, e := range Endpoints() {
@@ -101,6 +103,11 @@ func (a *api) answer(w http.ResponseWriter, r *http.Request, e openapi.Endpoint,
 	key, err := a.keys.Allow(r.Context(), problem.SecretOf(r), e.Scope, a.engine.AcceptTimeout)
 	person := ""
 	if err == nil {
+		if refused := a.limit.Admit(w.Header(), key.ID); refused != nil {
+			a.engine.Metrics.Shed.WithLabelValues("rate").Inc()
+			problem.Write(w, refused)
+			return
+		}
 		person, err = onBehalfOf(r)
 	}
 	if err == nil {

@@ -110,7 +110,7 @@ func TestTheDescriptionIsWhole(t *testing.T) {
 		if e.Method == http.MethodGet && e.Path == "/v1/actions" {
 			assert.Equal(t, "query", described["sort"])
 		}
-		for _, status := range []string{"401", "403", "500", "503"} {
+		for _, status := range []string{"401", "403", "429", "500", "503"} {
 			assert.NotNil(t, op.Responses[status], "%s %s", e.Pattern(), status)
 		}
 		assert.Equal(t, e.Method != http.MethodGet, op.RequestBody != nil, "%s", e.Pattern())

@@ -19,6 +19,7 @@ import (
 	"github.com/pxactions/px/engine"
 	"github.com/pxactions/px/internal/openapi"
 	"github.com/pxactions/px/internal/password"
+	"github.com/pxactions/px/internal/ratelimit"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/store"
 )
@@ -28,9 +29,10 @@ type Options struct {
 	Store  *store.Store
 	Redis  redis.UniversalClient // for asynq's dashboard; nil: it says that there is none. The caller closes it.
 	Log    zerolog.Logger
-	Engine *engine.Engine // for the action API; nil: the pages alone
-	Doc    *openapi.Doc   // the description that it serves; nil: of the action API alone
-	KeyTTL time.Duration  // how long an API key is remembered (machine time); 0: engine.DefaultKeyTTL
+	Engine *engine.Engine     // for the action API; nil: the pages alone
+	Doc    *openapi.Doc       // the description that it serves; nil: of the action API alone
+	Limit  *ratelimit.Limiter // of each API key; nil: none
+	KeyTTL time.Duration      // how long an API key is remembered (machine time); 0: engine.DefaultKeyTTL
 	// Login shows pages to who has logged in, and to them what the access table
 	// says, under every host name. Without it they are for this machine: under
 	// loopback names, to read, and without restricted actions.

@@ -17,6 +17,7 @@ type Metrics struct {
 	Decisions       *prometheus.CounterVec   // by decision, reason
 	DecisionSeconds prometheus.Histogram     // machine seconds from accepted to decided
 	Intake          *prometheus.CounterVec   // by result: accepted, duplicate, quarantined, error
+	Shed            *prometheus.CounterVec   // by reason: rate, requests, bytes
 	Moves           *prometheus.CounterVec   // by move, outcome
 	Messages        *prometheus.CounterVec   // by channel, outcome
 	Healed          *prometheus.CounterVec   // by sweep
@@ -41,6 +42,7 @@ func New() *Metrics {
 		Decisions:       counters("px_decisions_total", "Feedback decided.", "decision", "reason"),
 		DecisionSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "px_decision_delay_seconds", Help: "Machine time from a feedback's acceptance, or its last failed try, to its decision.", Buckets: []float64{.05, .1, .5, 1, 5, 30, 300, 3600}}),
 		Intake:          counters("px_intake_total", "Feedback answered by the intake.", "result"),
+		Shed:            counters("px_requests_shed_total", "Requests refused to keep the process up: over a key's rate, or more than it takes at the same time.", "reason"),
 		Moves:           counters("px_moves_total", "Moves on actions.", "move", "outcome"),
 		Messages:        counters("px_messages_total", "Deliveries of messages.", "channel", "outcome"),
 		Healed:          counters("px_healed_total", "Work that a sweep did because nobody had.", "sweep"),
@@ -55,7 +57,7 @@ func New() *Metrics {
 		EnqueueFailures: prometheus.NewCounter(prometheus.CounterOpts{Name: "px_enqueue_failures_total", Help: "Effects that the queue did not take; a sweep does them later."}),
 	}
 	m.Registry.MustRegister(
-		m.Tasks, m.TaskSeconds, m.LatenessSeconds, m.Decisions, m.DecisionSeconds, m.Intake, m.Moves, m.Messages,
+		m.Tasks, m.TaskSeconds, m.LatenessSeconds, m.Decisions, m.DecisionSeconds, m.Intake, m.Shed, m.Moves, m.Messages,
 		m.Healed, m.Violations, m.Feeds, m.Files, m.HookCalls, m.HookFailures, m.HookLag, m.NoOwner, m.Untargeted, m.EnqueueFailures,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)

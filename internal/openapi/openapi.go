@@ -28,6 +28,9 @@ A move on an action settles first what is due, then changes the action, in one t
 a repeat makes no second move; with If-Match it is made only if the action is still as it was read. A key acts for itself, or, with the scope
 on-behalf-of, for the person of the directory that the header On-Behalf-Of names. An action that the actor may not see answers 404, as if it did not exist.
 
+Each key has a rate: RateLimit and RateLimit-Policy say what is left of it, with refusals, too. Beyond it, and when too much comes in at the same
+time, the answer is 429 or 503 with Retry-After, and nothing was done: send it again then.
+
 Errors are problems (RFC 9457) whose type is urn:px:problem: and a stable code. Every answer has an X-Request-Id: the sender's own, or one that is made.`
 
 // Endpoint is one row of the table of endpoints. Nothing is served that is not
@@ -53,7 +56,7 @@ func (e Endpoint) Operation(api huma.API, summary, description string, refusals 
 	return huma.Operation{
 		OperationID: e.ID, Method: e.Method, Path: e.Path, Summary: summary, Description: description,
 		Security:  []map[string][]string{{"bearer": {e.Scope}}, {"key": {e.Scope}}},
-		Responses: Refusals(api, refusals...), Metadata: map[string]any{process: e.Process},
+		Responses: Refusals(api, append(refusals, http.StatusTooManyRequests)...), Metadata: map[string]any{process: e.Process},
 	}
 }
 
@@ -74,10 +77,14 @@ func Refusals(api huma.API, statuses ...int) map[string]*huma.Response {
 
 func headersOf(status int) map[string]*huma.Param {
 	headers := map[string]*huma.Param{problem.RequestHeader: Always("The request's id.")}
+	if status < http.StatusMultipleChoices || status == http.StatusTooManyRequests {
+		headers["RateLimit-Policy"] = Header(`Requests that the key may make at once (q), and the seconds in which it has them again (w): "key";q=400;w=2. Absent: no limit.`)
+		headers["RateLimit"] = Header(`Requests that it may make at once now (r), and the seconds until it may make all (t): "key";r=399;t=1. Absent: no limit.`)
+	}
 	switch status {
 	case http.StatusUnauthorized:
 		headers["WWW-Authenticate"] = Always("How to authenticate: Bearer.")
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		headers["Retry-After"] = &huma.Param{Required: true, Description: "Seconds to wait.", Schema: &huma.Schema{Type: huma.TypeInteger}}
 	}
 	return headers

@@ -3,6 +3,7 @@
 package problem
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -30,6 +31,8 @@ const (
 	Invalid     = "invalid"
 	Conflict    = "conflict"
 	IllegalMove = "illegal-move"
+	RateLimited = "rate-limited"
+	Overloaded  = "overloaded"
 )
 
 // Types of what is sent.
@@ -38,7 +41,8 @@ const (
 	ProblemType = "application/problem+json"
 )
 
-// retryAfter is what a sender is told when PostgreSQL is away, in seconds.
+// retryAfter is how many seconds a sender is asked to wait where the problem says
+// nothing else: as when PostgreSQL is away.
 const retryAfter = 5
 
 // Problem says why something was refused. It never quotes what was sent, except
@@ -56,6 +60,8 @@ type Problem struct {
 	Legal        []model.Move `json:"legal,omitempty" doc:"Of a move that is not legal: those that this actor could make now."`
 	Version      int64        `json:"version,omitempty" doc:"Of a stale If-Match: the version that the action has."`
 	Errors       []Field      `json:"errors,omitempty"`
+
+	RetryAfter int `json:"-"` // of 429 and 503: seconds to wait; 0: 5
 }
 
 // Field says which field is wrong and what would be right.
@@ -103,8 +109,8 @@ func Of(err error) *Problem {
 // Write answers with a problem, and with the headers that go with its status.
 func Write(w http.ResponseWriter, p *Problem) {
 	switch p.Status {
-	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", strconv.Itoa(cmp.Or(p.RetryAfter, retryAfter)))
 	case http.StatusUnauthorized:
 		challenge := `Bearer realm="px"`
 		if p.Code != KeyMissing {
