@@ -25,11 +25,18 @@ type node struct {
 	Plans    []node
 }
 
-// plan asks PostgreSQL how it would run a query, without running it.
-func plan(t *testing.T, w *scenario.World, query string) node {
+// plan asks PostgreSQL how it would run a query, without running it, in a
+// transaction that begins with some settings.
+func plan(t *testing.T, w *scenario.World, query, settings string) node {
 	t.Helper()
 	var raw string
-	if err := w.Store.DB().NewRaw("EXPLAIN (FORMAT JSON) ?", bun.Safe(query)).Scan(t.Context(), &raw); err != nil {
+	err := w.Store.DB().RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := tx.NewRaw("?", bun.Safe(settings)).Exec(ctx); err != nil {
+			return err
+		}
+		return tx.NewRaw("EXPLAIN (FORMAT JSON) ?", bun.Safe(query)).Scan(ctx, &raw)
+	})
+	if err != nil {
 		t.Fatalf("explain %s: %v", query, err)
 	}
 	var plans []struct{ Plan node }
@@ -56,9 +63,9 @@ func (n node) scanned() (whole, indexes []string) {
 }
 
 // wantIndexed fails the test where a query reads a big table from end to end.
-func wantIndexed(t *testing.T, w *scenario.World, query string) []string {
+func wantIndexed(t *testing.T, w *scenario.World, query, settings string) []string {
 	t.Helper()
-	whole, indexes := plan(t, w, query).scanned()
+	whole, indexes := plan(t, w, query, settings).scanned()
 	for _, table := range []string{"actions", "action_logs", "feedback", "messages", "deadline_events", "log_texts"} {
 		if slices.Contains(whole, table) {
 			t.Errorf("reads all of %s: %s", table, query)
@@ -149,7 +156,7 @@ func domainQueries(t *testing.T, w *scenario.World, a model.Action) {
 		"the log by type":                     "action_logs WHERE log_type = 'escalation'",
 	} {
 		t.Run(name, func(t *testing.T) {
-			if used := wantIndexed(t, w, "SELECT * FROM "+where); len(used) == 0 {
+			if used := wantIndexed(t, w, "SELECT * FROM "+where, ""); len(used) == 0 {
 				t.Error("no index is used")
 			}
 		})
@@ -167,7 +174,7 @@ func (r *recorder) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.C
 func (r *recorder) AfterQuery(_ context.Context, e *bun.QueryEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, verb := range []string{"SELECT", "UPDATE", "WITH"} {
+	for _, verb := range []string{"SELECT", "UPDATE", "WITH", "SET LOCAL"} {
 		if strings.HasPrefix(e.Query, verb) {
 			r.queries = append(r.queries, e.Query)
 		}
@@ -231,8 +238,13 @@ func programQueries(t *testing.T, w *scenario.World, a model.Action) {
 		if len(queries) == 0 {
 			t.Errorf("%s: no query seen", tt.name)
 		}
+		settings := ""
 		for _, q := range queries {
-			wantIndexed(t, w, q)
+			if strings.HasPrefix(q, "SET LOCAL") {
+				settings = q
+				continue
+			}
+			wantIndexed(t, w, q, settings)
 		}
 	}
 }
