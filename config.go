@@ -66,6 +66,8 @@ type Settings struct {
 	SweepGrace    setting[time.Duration] `env:"PX_SWEEP_GRACE" default:"5s" help:"How late work must be before a sweep does it instead of a worker."`
 	ClaimLease    setting[time.Duration] `env:"PX_CLAIM_LEASE" default:"90s" help:"How long a message stays with the process that delivers it; longer than a delivery may take."`
 
+	HeartbeatURL string `env:"PX_HEARTBEAT_URL" placeholder:"URL" help:"What px scheduler asks for (GET) after all sweeps have ended without error, once a minute at most, so that somebody outside can raise the alarm when it hears nothing; empty: nobody."`
+
 	SMTPHost     string       `env:"PX_SMTP_HOST" placeholder:"HOST" help:"Mail server; empty: no email from here."`
 	SMTPPort     setting[int] `env:"PX_SMTP_PORT" default:"0" help:"Its port; 0: 465 for implicit TLS, else 587."`
 	SMTPTLS      string       `name:"smtp-tls" env:"PX_SMTP_TLS" default:"starttls" help:"starttls, implicit, opportunistic or none."`
@@ -141,6 +143,9 @@ func (s *Settings) check(environ []string) error {
 	}
 	if u, err := url.Parse(s.LinkBase); s.LinkBase != "" && (err != nil || u.Host == "") {
 		add("PX_LINK_BASE", "must be an http:// or https:// URL")
+	}
+	if u, err := url.Parse(s.HeartbeatURL); s.HeartbeatURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		add("PX_HEARTBEAT_URL", "must be an http:// or https:// URL")
 	}
 	if _, err := files.New(s.FilesURL); err != nil {
 		add("PX_FILES_URL", "%v", err)

@@ -39,7 +39,7 @@ func TestDefaultsAreValid(t *testing.T) {
 func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	t.Parallel()
 	s := settingsFrom(t, "--concurrency-intake=abc", "--drain-timeout=30", "--log-level=loud", "--web-addr=0.0.0.0", "--web-login=never", "--web-proxies=10.0.0.0/8,proxy",
-		"--database-url=mysql://x", "--redis-url=redis+cluster://a/1", "--subject-key=short", "--create-batch=0", "--smtp-host=mail", "--smtp-from=nobody", "--feed-allow=http://x",
+		"--database-url=mysql://x", "--redis-url=redis+cluster://a/1", "--subject-key=short", "--create-batch=0", "--heartbeat-url=ftp://beat/s3cret", "--smtp-host=mail", "--smtp-from=nobody", "--feed-allow=http://x",
 		"--files-url=s3://key:secret@bucket", "--files-limit=0", "--rate-limit=-1", "--rate-burst=0", "--intake-bytes=1000000", "--intake-requests=0")
 	err := s.check([]string{"PX_LOG_LEVEL=loud", "PX_TYPO=1", "HOME=/root"})
 	if err == nil {
@@ -48,7 +48,7 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	for _, name := range []string{
 		"PX_CONCURRENCY_INTAKE: must be a whole number", "PX_DRAIN_TIMEOUT: must be a time with its unit", "PX_LOG_LEVEL: must be",
 		"PX_WEB_ADDR: must be host:port", "PX_WEB_LOGIN: must be auto or always", "PX_WEB_PROXIES: each entry must be", "PX_DATABASE_URL: must be", "PX_REDIS_URL: a cluster has no databases", "PX_SUBJECT_KEY: must have 16", "PX_TYPO: no such setting",
-		"PX_CREATE_BATCH: must be 1 at least", "PX_SMTP_* and PX_WEBHOOK_*: email.from",
+		"PX_CREATE_BATCH: must be 1 at least", "PX_HEARTBEAT_URL: must be an http:// or https:// URL", "PX_SMTP_* and PX_WEBHOOK_*: email.from",
 		"PX_FEED_ALLOW: feed.allow: each entry must be", "PX_FILES_URL: must hold no credentials", "PX_FILES_LIMIT: must be 1 at least", "PX_RATE_LIMIT: must be 0 at least", "PX_RATE_BURST: must be 1 at least",
 		"PX_INTAKE_BYTES: must be 20725760 at least", "PX_INTAKE_REQUESTS: must be 1 at least",
 	} {
@@ -56,7 +56,7 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 			t.Errorf("missing %q in:\n%v", name, err)
 		}
 	}
-	if strings.Contains(err.Error(), "HOME") || strings.Contains(err.Error(), "mysql://x") || strings.Contains(err.Error(), "secret@") {
+	if strings.Contains(err.Error(), "HOME") || strings.Contains(err.Error(), "mysql://x") || strings.Contains(err.Error(), "secret@") || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("tells too much:\n%v", err)
 	}
 }

@@ -314,7 +314,7 @@ func (schedulerCmd) Run(ctx context.Context, s *Settings) error {
 func (a *app) scheduler() (part, error) {
 	sch := scheduler.New(scheduler.Options{
 		Engine: a.engine, Store: a.store, Redis: a.queue, Client: a.redis, Metrics: a.metrics, Log: a.log,
-		Interval: a.settings.SweepInterval.V, Holder: a.holder,
+		Interval: a.settings.SweepInterval.V, Holder: a.holder, Heartbeat: a.settings.HeartbeatURL,
 	})
 	return sch.Run, nil
 }

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // FailStarts makes the next n starts of the periodic ticks fail.
@@ -15,3 +16,6 @@ func (s *Scheduler) FailStarts(n int) {
 		return start(ctx)
 	}
 }
+
+// PingEvery sets the least time between two pings of the heartbeat.
+func (s *Scheduler) PingEvery(d time.Duration) { s.heart.every = d }

@@ -25,12 +25,16 @@ type Options struct {
 	Interval time.Duration // machine time between sweeps; 0: 2 s
 	Holder   string        // names this process in the sweeps' slots; unique
 	Lease    time.Duration // machine time until the slot of a dead scheduler is taken over; 0: 15 s
+	// Heartbeat is a URL that is asked for, once a minute at most, after all
+	// sweeps have ended without error; empty: none.
+	Heartbeat string
 }
 
 // Scheduler runs the sweeps and the ticks of one process.
 type Scheduler struct {
 	o      Options
 	sweeps []*sweeper
+	heart  *heartbeat // nil: nobody is told
 	// start starts the periodic ticks; stop ends them.
 	start func(context.Context) (stop func(), err error)
 }
@@ -50,6 +54,12 @@ func New(o Options) *Scheduler {
 			Sweep: sw, store: o.Store, holder: o.Holder, lease: o.Lease, metrics: o.Metrics, log: o.Log,
 		})
 	}
+	if o.Heartbeat != "" {
+		s.heart = newHeartbeat(o.Heartbeat, s.sweeps, o.Log)
+		for _, sw := range s.sweeps {
+			sw.heart = s.heart
+		}
+	}
 	return s
 }
 
@@ -57,7 +67,7 @@ func New(o Options) *Scheduler {
 func (s *Scheduler) Once(ctx context.Context) (map[string]int, error) {
 	healed := map[string]int{}
 	for _, sw := range s.sweeps {
-		n, err := sw.Run(ctx)
+		n, _, err := sw.Run(ctx)
 		if err != nil {
 			return healed, fmt.Errorf("sweep %s: %w", sw.Name, err)
 		}
@@ -71,6 +81,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for _, sw := range s.sweeps {
 		wg.Go(func() { sw.loop(ctx, s.o.Interval) })
+	}
+	if s.heart != nil {
+		wg.Go(func() { s.heart.run(ctx) })
 	}
 	if s.o.Engine.Notify != nil {
 		wg.Go(func() { s.deliverHooks(ctx) })

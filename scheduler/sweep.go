@@ -42,15 +42,17 @@ type sweeper struct {
 	lease   time.Duration
 	metrics *metrics.Metrics
 	log     zerolog.Logger
-	away    bool // the last run ended with something unavailable: said once
+	heart   *heartbeat // hears how each run ended; nil: nobody does
+	away    bool       // the last run ended with something unavailable: said once
 }
 
 // Run does what is late now: all of it, batch by batch. It returns how much was
-// healed. Another scheduler at the same sweep makes it return at once.
-func (s *sweeper) Run(ctx context.Context) (healed int, err error) {
-	mine, err := s.claim(ctx)
+// healed. Another scheduler at the same sweep makes it return at once, and then
+// mine is false.
+func (s *sweeper) Run(ctx context.Context) (healed int, mine bool, err error) {
+	mine, err = s.claim(ctx)
 	if err != nil || !mine {
-		return 0, err
+		return 0, false, err
 	}
 	defer func() {
 		fctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), slotTimeout)
@@ -66,14 +68,14 @@ func (s *sweeper) Run(ctx context.Context) (healed int, err error) {
 		healed += t.Healed
 		s.metrics.Healed.WithLabelValues(s.Name).Add(float64(t.Healed))
 		if err != nil || !t.More {
-			return healed, err
+			return healed, true, err
 		}
 		after = t.Next
 		if mine, err := s.claim(ctx); err != nil || !mine {
-			return healed, err
+			return healed, false, err
 		}
 	}
-	return healed, nil
+	return healed, true, nil
 }
 
 // claim takes or renews the slot. It is bounded, because a connection to a
@@ -113,7 +115,7 @@ func (s *sweeper) renew(ctx context.Context) {
 // healed, and once when something is away and once when it is back.
 func (s *sweeper) tick(ctx context.Context) {
 	start := time.Now()
-	healed, err := s.Run(ctx)
+	healed, mine, err := s.Run(ctx)
 	if healed > 0 {
 		s.log.Warn().Str("sweep", s.Name).Int("healed", healed).Int64("took_ms", time.Since(start).Milliseconds()).Msg("sweep healed")
 	}
@@ -129,6 +131,9 @@ func (s *sweeper) tick(ctx context.Context) {
 		s.log.Error().Str("sweep", s.Name).Err(err).Msg("sweep failed")
 	}
 	s.away = away
+	if s.heart != nil && (mine || err != nil) {
+		s.heart.ended(s.Name, err)
+	}
 }
 
 // loop ticks until the context ends.
