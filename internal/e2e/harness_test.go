@@ -18,10 +18,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/pxactions/px/internal/localenv"
 	"github.com/pxactions/px/store"
+	"github.com/pxactions/px/tasks"
 )
 
 const (
@@ -42,6 +44,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	tasks.LogRedis(zerolog.Nop())
 	code := m.Run()
 	_ = os.RemoveAll(binDir())
 	os.Exit(code)
