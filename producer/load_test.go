@@ -112,3 +112,24 @@ func TestMoreBytesThanItHoldsAreRefused(t *testing.T) {
 	}
 	assert.Zero(t, w.producer.Held())
 }
+
+// TestDepthIsBounded: what is nested deeper than anybody means it is refused, and
+// costs no more than its bytes.
+func TestDepthIsBounded(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	key := w.key()
+	nested := func(levels int) string {
+		return strings.Repeat(`{"a":`, levels) + "1" + strings.Repeat("}", levels)
+	}
+	assert.Equal(t, http.StatusAccepted, w.post(key, complaint("deep", `"metadata":`+nested(31))).status)
+	r := w.post(key, complaint("deeper", `"metadata":`+nested(32)))
+	require.Equal(t, http.StatusUnprocessableEntity, r.status)
+	assert.Equal(t, "metadata", r.problem(t).Errors[0].Field)
+	for _, body := range []string{
+		complaint("a", `"metadata":`+nested(100_000)), nested(100_000), strings.Repeat("[", 200_000), strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000),
+	} {
+		assert.Contains(t, []int{http.StatusBadRequest, http.StatusUnprocessableEntity}, w.post(key, body).status)
+	}
+	assert.Equal(t, 1, w.count())
+}

@@ -3,6 +3,7 @@ package web_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/pxactions/px/internal/problem"
 	"github.com/pxactions/px/internal/ratelimit"
+	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/web"
 )
 
@@ -40,4 +42,21 @@ func TestAKeyOverItsRateMovesNothing(t *testing.T) {
 
 	s.key = s.newKey(t, nil)
 	assert.Equal(t, http.StatusOK, s.do(t, http.MethodGet, "/v1/actions", "").status)
+}
+
+// TestDepthOfABodyIsBounded: what is nested deeper than anybody means it is refused.
+func TestDepthOfABodyIsBounded(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	a := s.decide(t, s.Complaint(model.SeverityLow))
+	for _, body := range []string{
+		strings.Repeat("[", 200_000), `{"text":` + strings.Repeat("[", 60_000) + strings.Repeat("]", 60_000) + `}`,
+		`{"text":"x","at":` + strings.Repeat(`{"a":`, 9_000) + "1" + strings.Repeat("}", 9_000) + `}`,
+	} {
+		r := s.move(t, a, model.MoveNote, body, as("ruh-reem")...)
+		assert.Contains(t, []int{http.StatusBadRequest, http.StatusUnprocessableEntity}, r.status, "%s", r.body)
+	}
+	deep := `{"title":"x","hospital":"RUH","metadata":` + strings.Repeat(`{"a":`, 33) + "1" + strings.Repeat("}", 33) + `}`
+	r := s.do(t, http.MethodPost, "/v1/actions", deep, as("ruh-reem")...)
+	assert.Equal(t, "metadata", r.problem(t, http.StatusUnprocessableEntity, problem.Invalid).Errors[0].Field)
 }

@@ -7,21 +7,33 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 )
 
-// The limits of every HTTP server of the program, in machine time. They keep
-// slow or silent clients from holding connections.
-const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 30 * time.Second
-	writeTimeout      = 60 * time.Second
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 32 << 10
-	shutdownTimeout   = 10 * time.Second
-)
+// limits are those of an HTTP server, in machine time. They keep slow or silent
+// clients from holding connections, and many from taking all memory.
+type limits struct {
+	header      time.Duration // that a request's header may take
+	read        time.Duration // that a whole request may take
+	write       time.Duration // from a request's header to the end of its answer
+	idle        time.Duration // between two requests
+	headerBytes int
+	connections int // at the same time
+}
+
+// usual are the limits of every HTTP server of the program. What takes longer by
+// its nature (files, streams of changes) sets deadlines of its own.
+func usual() limits {
+	return limits{
+		header: 5 * time.Second, read: 30 * time.Second, write: 60 * time.Second, idle: 2 * time.Minute,
+		headerBytes: 32 << 10, connections: 2048,
+	}
+}
+
+const shutdownTimeout = 10 * time.Second
 
 // stoppingKey is where a request's context says when its server stops.
 type stoppingKey struct{}
@@ -37,15 +49,19 @@ func Stopping(ctx context.Context) <-chan struct{} {
 // Serve answers on l until ctx ends, then takes no new request, lets those
 // under way finish for up to ten seconds and returns. The listener is closed.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, logger zerolog.Logger) error {
+	return serve(ctx, l, h, logger, usual())
+}
+
+func serve(ctx context.Context, l net.Listener, h http.Handler, logger zerolog.Logger, most limits) error {
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: log.New(logger, "", 0),
+		Handler: h, ReadHeaderTimeout: most.header, ReadTimeout: most.read, WriteTimeout: most.write,
+		IdleTimeout: most.idle, MaxHeaderBytes: most.headerBytes, ErrorLog: log.New(logger, "", 0),
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.WithoutCancel(ctx), stoppingKey{}, ctx.Done())
 		},
 	}
 	done := make(chan error, 1)
-	go func() { done <- srv.Serve(l) }()
+	go func() { done <- srv.Serve(&crowd{Listener: l, most: most.connections, log: logger}) }()
 	select {
 	case err := <-done:
 		return fmt.Errorf("serve %s: %w", l.Addr(), err)
@@ -61,4 +77,64 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, logger zerolog.L
 		err = errors.Join(err, served)
 	}
 	return err
+}
+
+// crowd is a listener that has so many connections at the same time at most. One
+// more is closed at once, so that a balancer goes elsewhere: to let it wait would
+// look as if nobody were there.
+type crowd struct {
+	net.Listener
+	most int
+	log  zerolog.Logger
+
+	mu   sync.Mutex
+	open int
+	full bool // since the last connection that was let in
+}
+
+// Accept implements net.Listener.
+func (c *crowd) Accept() (net.Conn, error) {
+	for {
+		conn, err := c.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if c.enter() {
+			return &guest{Conn: conn, leave: sync.OnceFunc(c.leave)}, nil
+		}
+		_ = conn.Close()
+	}
+}
+
+func (c *crowd) enter() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open < c.most {
+		c.open++
+		c.full = false
+		return true
+	}
+	if !c.full {
+		c.full = true
+		c.log.Warn().Int("connections", c.open).Stringer("addr", c.Addr()).Msg("new connections are closed: there are too many")
+	}
+	return false
+}
+
+func (c *crowd) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open--
+}
+
+// guest is one of the crowd's connections.
+type guest struct {
+	net.Conn
+	leave func()
+}
+
+// Close implements net.Conn.
+func (g *guest) Close() error {
+	defer g.leave()
+	return g.Conn.Close()
 }
