@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/pxactions/px/model"
 )
 
 // csvColumns are the names that a header may have; metadata.* besides.
@@ -48,7 +50,7 @@ func (s *sender) csv(ctx context.Context, r *bufio.Reader) error {
 		line, _ := c.FieldPos(0)
 		place := fmt.Sprintf("line %d", line)
 		if i := slices.IndexFunc(record, notUTF8); i >= 0 {
-			s.fail(place, header[i]+": not UTF-8; write the file as UTF-8")
+			s.fail(place, model.FieldName(header[i])+": not UTF-8; write the file as UTF-8")
 			continue
 		}
 		event, err := json.Marshal(fromRecord(header, record))
@@ -87,9 +89,9 @@ func checkHeader(header []string) error {
 		case notUTF8(name):
 			return errors.New("header: not UTF-8; write the file as UTF-8")
 		case seen[name]:
-			return fmt.Errorf("header: column %s is there twice", name)
+			return fmt.Errorf("header: column %s is there twice", model.FieldName(name))
 		case !slices.Contains(csvColumns(), name) && (!strings.HasPrefix(name, "metadata.") || name == "metadata."):
-			return fmt.Errorf("header: no column is named %q; known are %s and metadata.…", name, strings.Join(csvColumns(), ", "))
+			return fmt.Errorf("header: no column is named %q; known are %s and metadata.…", model.FieldName(name), strings.Join(csvColumns(), ", "))
 		}
 		seen[name] = true
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,16 +46,7 @@ func (r *reader) members(raw []byte, path string) members {
 	return ms
 }
 
-// nameable are the keys that an error may quote: a key that looks like anything
-// but a name may hold a patient's words.
-var nameable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,63}$`)
-
-func (ms members) at(name string) string {
-	if !nameable.MatchString(name) {
-		return ms.path + "(a key that is not a name)"
-	}
-	return ms.path + name
-}
+func (ms members) at(name string) string { return ms.path + model.FieldName(name) }
 
 // take hands out a member's value once; false when it is absent, null, or has
 // words that cannot be kept as they were sent.

@@ -3,6 +3,7 @@ package model
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -31,6 +32,18 @@ func (e *FieldError) Error() string {
 		return fmt.Sprintf("%s: %s: %s", e.Field, e.At, e.Want)
 	}
 	return fmt.Sprintf("%s: %s", e.Field, e.Want)
+}
+
+// nameable are the names of fields that an error may quote.
+var nameable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,63}$`)
+
+// FieldName is a field's name that a sender made up, as an error may quote it: one
+// that looks like anything but a name may hold a patient's words.
+func FieldName(name string) string {
+	if !nameable.MatchString(name) {
+		return "(a key that is not a name)"
+	}
+	return name
 }
 
 // FieldErrors is every fault of one input, in the order of its fields.

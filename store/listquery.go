@@ -34,7 +34,10 @@ func (l *lister) position() (position, bool) {
 	at, timeErr := time.Parse(time.RFC3339Nano, parts[2])
 	id, idErr := model.ParseID[model.Action](parts[3])
 	p := position{severity: model.Severity(parts[1]), at: at, id: id}
-	return p, timeErr == nil && idErr == nil && !id.IsZero() && p.severity.Rank() > 0
+	// Read back, it must be what was given: what it says then is what cursor says
+	// of an action, and PostgreSQL can hold it.
+	same := l.cursor(&model.Action{ID: id, Severity: p.severity, CreatedAt: at, DueAt: at, UpdatedAt: at}) == l.After
+	return p, timeErr == nil && at.Year() > 0 && idErr == nil && !id.IsZero() && p.severity.Rank() > 0 && same
 }
 
 // column is the instant that the order goes by.

@@ -98,7 +98,7 @@ func decode(path string, members map[string]json.RawMessage, to reflect.Value, f
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		faults.Add(clipName(path+name), "unknown", "a field that this request has")
+		faults.Add(path+model.FieldName(name), "unknown", "a field that this request has")
 	}
 }
 
@@ -131,13 +131,4 @@ func decodeField(path string, raw json.RawMessage, to reflect.Value, faults *mod
 		want = "a list of texts"
 	}
 	faults.Add(path, "type", want)
-}
-
-// clipName keeps a name that a sender made up short.
-func clipName(name string) string {
-	const most = 60
-	if len(name) > most {
-		return strings.ToValidUTF8(name[:most], "") + "…"
-	}
-	return name
 }

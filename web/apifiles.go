@@ -119,7 +119,7 @@ func readField(part *multipart.Part, req *engine.AttachRequest) error {
 			return model.FieldErrors{{Field: name, Code: "type", Want: "true or false"}}
 		}
 	default:
-		return model.FieldErrors{{Field: clipName(name), Code: "unknown", Want: "description, is_evidence, and the file behind them"}}
+		return model.FieldErrors{{Field: model.FieldName(name), Code: "unknown", Want: "description, is_evidence, and the file behind them"}}
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func newQuery(c *call, names ...string) *queryReader {
 	}
 	for name := range q.values {
 		if !slices.Contains(names, name) {
-			q.faults.Add(clipName(name), "unknown", "one of "+strings.Join(names, ", "))
+			q.faults.Add(model.FieldName(name), "unknown", "one of "+strings.Join(names, ", "))
 		}
 	}
 	return q
