@@ -5,11 +5,15 @@ SHELL := bash
 
 # ARGS go to the program of `make bench` or `make torture`, SEED and HOURS to the latter; BENCH picks the
 # benchmarks of `microbench`, PKG the packages of `microbench` and `cover`.
+# ARGS go to the program of `make bench`; BENCH picks the benchmarks of `microbench`, PKG the packages of
+# `microbench` and `cover`; FUZZ the targets of `fuzz`.
 ARGS ?=
 SEED ?= 1
 HOURS ?= 24
 BENCH ?= .
 PKG ?= ./...
+FUZZTIME ?= 10m
+FUZZ ?= .
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 .PHONY: help
@@ -38,6 +42,14 @@ docs: ## Write the parts of README.md, docs/policy.md and docs/access.md that fo
 client: ## Write internal/apiclient from the description of the HTTP interface
 	go run ./internal/cmd/apidoc > internal/apiclient/openapi.json
 	cd internal/apiclient && go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2 -config config.yaml openapi.json
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target, one after the other, for FUZZTIME each (10m); FUZZ picks some by name
+	for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
+		for target in $$(grep -ho '^func Fuzz[A-Za-z]*' $$pkg/*_test.go | cut -c 6- | grep -E '$(FUZZ)'); do \
+			go test $$pkg -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -parallel 1; \
+		done; \
+	done
 
 .PHONY: fuzz-api
 fuzz-api: ## Fuzz the HTTP interface by its description: 10,000 requests, of a seed that it prints

@@ -2,11 +2,15 @@ package engine
 
 import (
 	"encoding/json"
+	"errors"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/pxactions/px/model"
 )
 
 func hashOf(t *testing.T, raw string) string {
@@ -71,24 +75,37 @@ func TestSubjectIsOnlyAKeyedHash(t *testing.T) {
 	assert.Empty(t, subjectKey(nil, "mrn-553 201"), "no key, no hash")
 }
 
-// FuzzParseEvent looks for input that panics, or whose accepted form is not
-// stable: what is read, written and read again is the same event.
+// quotable is a field as a refusal may name it.
+var quotable = regexp.MustCompile(`^((score|kpi|source_object|metadata)\.)?([A-Za-z_][A-Za-z0-9_.-]{0,63}|\(a key that is not a name\))(\[\d+\])?$`)
+
+// FuzzParseEvent looks for input that panics, whose refusal quotes it or names no
+// field, or whose accepted form is not stable: what is read, written and read
+// again is the same event.
 func FuzzParseEvent(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"event_id":"a","source_type":"survey","hospital":"RUH","score":{"value":"4"}}`, `[`, `{"a":1}{`, `nul`, ` {"metadata":{"a":[{}]}}`,
 		`{"involved_users":["a",null,1]}`, `{"score":7,"kpi":[],"source_object":null}`, `{"occurred_at":"2026-03-02T08:00:00+03:00"}`, "\x00", ``,
-		`{"sentiment":-0.0}`, `{"title":"\ud800"}`, `{"restricted":1}`,
+		`{"sentiment":-0.0}`, `{"text":"Zainab waited","score":{"value":"Zainab"},"severity":"Zainab","involved_users":[["Zainab"]],"Zainab came":1}`, `{"title":"\ud800"}`, `{"restricted":1}`,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		e, faults, err := ParseEvent(raw)
-		if err != nil || len(faults) > 0 {
+		if err != nil {
+			var unreadable *UnreadableError
+			require.ErrorAs(t, err, &unreadable)
+			require.True(t, unreadable.Offset >= 0 && unreadable.Offset <= int64(len(raw)), "offset %d of %d", unreadable.Offset, len(raw))
+			require.NotContains(t, err.Error(), "Zainab")
 			return
 		}
 		e.normalise()
-		c := newChecker(nil)
+		c := newChecker(faults)
 		e.check(c)
+		for _, f := range c.sorted() {
+			require.Regexp(t, quotable, f.Field)
+			require.NotEmpty(t, f.Want)
+			require.NotContains(t, f.Want, "Zainab")
+		}
 		if len(c.sorted()) > 0 {
 			return
 		}
@@ -103,5 +120,31 @@ func FuzzParseEvent(f *testing.F) {
 		two, err := again.contentHash()
 		require.NoError(t, err)
 		require.Equal(t, one, two)
+	})
+}
+
+// FuzzParseRetraction looks for retractions that are read as another reason than
+// they give, or whose refusal quotes them.
+func FuzzParseRetraction(f *testing.F) {
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		why, err := ParseRetraction(raw)
+		var unreadable *UnreadableError
+		var faults model.FieldErrors
+		switch {
+		case errors.As(err, &faults):
+			for _, f := range faults {
+				require.Regexp(t, quotable, f.Field)
+				require.NotContains(t, f.Want, "Zainab")
+			}
+		case errors.As(err, &unreadable):
+			require.NotContains(t, err.Error(), "Zainab")
+		default:
+			require.NoError(t, err)
+			var said struct{ Reason *string }
+			require.NoError(t, json.Unmarshal(raw, &said))
+			if said.Reason != nil {
+				require.Equal(t, *said.Reason, string(why))
+			}
+		}
 	})
 }
