@@ -8,13 +8,14 @@ type Right string
 
 // The rights besides the moves.
 const (
-	RightView      Right = "view"      // read actions and what belongs to them
-	RightCreate    Right = "create"    // make an action by hand
-	RightUnmerge   Right = "unmerge"   // take a feedback out of an action that it was merged into
-	RightReport    Right = "report"    // see what people did, counted by person
-	RightDirectory Right = "directory" // change people and places
-	RightQueues    Right = "queues"    // look at asynq's dashboard
-	RightOperate   Right = "operate"   // run, archive and delete tasks there
+	RightView      Right = "view"       // read actions and what belongs to them
+	RightCreate    Right = "create"     // make an action by hand
+	RightUnmerge   Right = "unmerge"    // take a feedback out of an action that it was merged into
+	RightLegalHold Right = "legal_hold" // keep an action from being erased, and let it be again
+	RightReport    Right = "report"     // see what people did, counted by person
+	RightDirectory Right = "directory"  // change people and places
+	RightQueues    Right = "queues"     // look at asynq's dashboard
+	RightOperate   Right = "operate"    // run, archive and delete tasks there
 )
 
 // RightTo is the right to make a move.
@@ -70,6 +71,7 @@ func grants() []grant {
 		{rights(MoveCancel, MoveAssign, MoveSeverity, MoveDepartment, MoveDue), steer},
 		{rights(MoveReopen), map[Role]Reach{admin: hosp, coord: hosp, manager: dept, exec: hosp, service: hosp}},
 		{[]Right{RightUnmerge}, map[Role]Reach{admin: hosp, coord: hosp}},
+		{[]Right{RightLegalHold}, map[Role]Reach{admin: hosp}},
 		{[]Right{RightReport}, map[Role]Reach{admin: hosp, exec: hosp, auditor: hosp, service: hosp}},
 		{[]Right{RightDirectory}, map[Role]Reach{admin: hosp, service: hosp}},
 		{[]Right{RightQueues}, map[Role]Reach{admin: hosp, coord: hosp, auditor: hosp}},

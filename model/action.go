@@ -97,6 +97,10 @@ type Action struct {
 	SubmissionNo int // running number of the submission, the stage of its approval events
 	HoldNo       int // running number of the hold, the stage of its resume event
 
+	LegalHoldAt       *time.Time // nothing of it may be erased since then; nil: it may
+	ErasedAt          *time.Time // when its words were last erased; what was written since stands
+	MessagesDroppedAt *time.Time // when its messages were last dropped; later ones are there
+
 	CreatedAt time.Time //
 	UpdatedAt time.Time //
 }
@@ -146,6 +150,7 @@ type ActionAttachment struct {
 	UploadedBy  *UserID      `bun:"type:uuid"` // nil: an operator without a name
 	Description string       // words; may be a patient's
 	IsEvidence  bool         // counts where evidence is asked for
+	ErasedAt    *time.Time   // when its name, description and file were erased; nil: they are there
 	CreatedAt   time.Time    //
 	UpdatedAt   time.Time    //
 }

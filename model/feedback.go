@@ -52,6 +52,7 @@ type Feedback struct {
 	RevisedAt     *time.Time    // when it last did, domain time; nil: never
 	RetractedAt   *time.Time    // when its source took it back, domain time; nil: it stands
 	RetractReason RetractReason // empty: it stands
+	ErasedAt      *time.Time    // when its words were erased, domain time; nil: they are there
 
 	Decision       Decision   `bun:",nullzero"`
 	Reason         string     // a code of the rules, never the patient's words

@@ -36,6 +36,11 @@ const (
 	// A source system's, on a feedback: it says something else now, or takes it back.
 	MoveRevise  Move = "revise"
 	MoveRetract Move = "retract"
+
+	// On what is kept rather than on the work: nothing may be erased, or may be again;
+	// and words were erased.
+	MoveLegalHold Move = "legal_hold"
+	MoveErase     Move = "erase"
 )
 
 // transition is one row of the table: from these statuses to that one.

@@ -24,6 +24,7 @@ type Policy struct {
 	Readers   []model.Role   `yaml:"restricted_readers,omitzero" json:"restricted_readers,omitzero"` // besides PX Admins; nil: PX Coordinator and Executive
 	Causes    []string       `yaml:"root_causes,omitzero" json:"root_causes,omitzero"`               // codes; empty: any
 	Merge     *MergeSpec     `yaml:"merge,omitzero" json:"merge,omitzero"`                           // nil: as its zero value
+	Retention *RetentionSpec `yaml:"retention,omitzero" json:"retention,omitzero"`                   // nil: as its zero value
 	Calendars []CalendarSpec `yaml:"calendars,omitzero" json:"calendars,omitzero"`
 	Triggers  []TriggerSpec  `yaml:"triggers,omitzero" json:"triggers,omitzero"`
 	Routing   []RuleSpec     `yaml:"routing,omitzero" json:"routing,omitzero"`

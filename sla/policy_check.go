@@ -52,6 +52,7 @@ func (p *Policy) check() model.FieldErrors {
 		oneOf(c, "merge.complaints", p.Merge.Complaints, []MergeKind{MergeJoin, MergeLink})
 		oneOf(c, "merge.patient_safety", p.Merge.PatientSafety, []MergeKind{MergeJoin, MergeLink})
 	}
+	c.retention(p.Retention)
 	names := map[string]string{}
 	for i := range p.Calendars {
 		at, s := fmt.Sprintf("calendars[%d]", i), &p.Calendars[i]

@@ -33,7 +33,7 @@ func TestPolicyFaults(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, src, want string }{
 		{"no window to merge in", "merge: {window: 0h}", "merge.window: line 1: must be above 0 and at most ten years; for no merging at all say is_active: false"},
-		{"an unknown key", "max_age: 7d\nslas: []", "slas: line 2: unknown key, must be one of max_age, load_cap, restricted_readers, root_causes, merge, calendars, triggers"},
+		{"an unknown key", "max_age: 7d\nslas: []", "slas: line 2: unknown key, must be one of max_age, load_cap, restricted_readers, root_causes, merge, retention, calendars, triggers"},
 		{"an unknown key inside", "routing:\n- name: a\n  prio: 3", "routing[0].prio: line 3: unknown key"},
 		{"a key twice", "max_age: 1d\nmax_age: 2d", "max_age: line 1: must stand here only once, line 2 repeats it"},
 		{"no YAML", "routing: [", "document: line 1: "},
@@ -97,6 +97,12 @@ func TestPolicyFaults(t *testing.T) {
 		{"a keyword twice", "triggers:\n- raise: [{keywords: [Café, fell, cafe], severity: high}]", "triggers[0].raise[0].keywords[2]: line 2: is the same as keywords[0]"},
 		{"two lists of raises for one scope", "triggers:\n- raise: []\n- raise: []", "triggers[1].raise: line 3: is already set for this scope by triggers[0]"},
 		{"kpi on target", "triggers:\n- kpi: [{at_least: 0, severity: low}]", "triggers[0].kpi[0].at_least: line 2: must be above 0"},
+
+		{"words kept below no days", "retention: {words_days: -1}", "retention.words_days: line 1: must be a number of days from 1 to 3650; 0, or left out, keeps for ever"},
+		{"messages kept beyond reason", "retention:\n  messages_days: 3651", "retention.messages_days: line 2: must be a number of days from 1 to 3650"},
+		{"parts of a day", "retention: {words_days: 1.5}", "retention.words_days: line 1: must be a whole number"},
+		{"something else to keep", "retention: {feedback_days: 3}", "retention.feedback_days: line 1: unknown key, must be one of words_days, messages_days"},
+		{"nothing is erased", "retention: {words_days: 0}", ""},
 
 		{"a target of zero", "sla:\n- name: a\n  critical_hours: 0", "sla[0].critical_hours: line 3: must be whole hours from 1"},
 		{"a target below zero", "sla:\n- name: a\n  medium_hours: -3", "sla[0].medium_hours: line 3: must be whole hours from 1"},

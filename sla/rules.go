@@ -23,6 +23,7 @@ type Rules struct {
 
 	loadCap   int // live actions; 0: none
 	merging   merging
+	retention RetentionSpec
 	readers   []model.Role // who may have to do with restricted actions
 	dir       *Directory
 	calendars map[string]namedCalendar
@@ -114,6 +115,9 @@ func (c *compiler) policy(p *Policy) {
 	c.rules.MaxAge = time.Duration(cmp.Or(p.MaxAge, Age(DefaultMaxAge)))
 	c.rules.loadCap = p.LoadCap
 	c.rules.merging = p.Merge.rule()
+	if p.Retention != nil {
+		c.rules.retention = *p.Retention
+	}
 	c.rules.readers = p.readers()
 	c.causes = p.Causes
 	c.calendars(p.Calendars)

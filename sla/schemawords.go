@@ -27,6 +27,7 @@ func calendarWords() map[string]words {
 		"Policy.restricted_readers": {"Roles that may own restricted actions and hear of them, besides PX Admin, which always may.", "PX Coordinator, Executive", "[PX Coordinator]"},
 		"Policy.root_causes":        {"Codes of root causes; a submission or closure names one of them.", "any code", "[communication, staffing]"},
 		"Policy.merge":              {"Which signals of one subject join its live action.", "all but complaints and patient safety, within 72h", ""},
+		"Policy.retention":          {"How long what has ended keeps its words and its messages.", "for ever", ""},
 		"Policy.calendars":          {"When people are there.", "around the clock", ""},
 		"Policy.triggers":           {"What is negative, and how bad.", "the built-in rules", ""},
 		"Policy.routing":            {"Whose it is.", "the department's manager, and so on down", ""},
@@ -36,6 +37,9 @@ func calendarWords() map[string]words {
 		"MergeSpec.complaints":     {"merge: complaints join, too; link: they become actions of their own, linked.", "link", "merge"},
 		"MergeSpec.patient_safety": {"The same of what is about a patient's safety.", "link", "merge"},
 		"MergeSpec.is_active":      {"false: nothing joins or is linked.", "true", "false"},
+
+		"RetentionSpec.words_days":    {"Days after its end at which an action's words, files included, are erased, and those of feedback that was ignored; at most ten years. 0: never.", "never", "1095"},
+		"RetentionSpec.messages_days": {"Days after an action's end at which its messages that were sent or suppressed are dropped; at most ten years. 0: never.", "never", "180"},
 
 		"CalendarSpec.name":         {"1 to 200 characters, once in the policy.", "", "riyadh"},
 		"CalendarSpec.timezone":     {"IANA time zone.", "", "Asia/Riyadh"},
