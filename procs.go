@@ -258,7 +258,7 @@ func (a *app) worker() (part, error) {
 // housekeeping is the periodic work by its name. A tick that is not due is
 // passed over: every scheduler ticks.
 func (a *app) housekeeping() map[string]func(context.Context) error {
-	work := map[string]func(context.Context) error{"verify": a.verify, "hygiene": a.hygiene, "feeds": a.refreshFeeds, "audit": a.engine.SealDays, "files": a.sweepFiles}
+	work := map[string]func(context.Context) error{"verify": a.verify, "hygiene": a.hygiene, "feeds": a.refreshFeeds, "audit": a.engine.SealDays, "files": a.sweepFiles, "retention": a.engine.Retain}
 	due := map[string]func(context.Context) error{}
 	for _, p := range scheduler.Housekeeping() {
 		due[p.Name] = func(ctx context.Context) error { return p.Do(ctx, a.store, a.holder, work[p.Name]) }

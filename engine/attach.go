@@ -121,12 +121,15 @@ func (r *AttachRequest) check() error {
 
 // OpenAttachment reads an attachment's row and its file. Close the reader. Whether
 // a reader may see its action is the caller's to decide. Errors:
-// model.ErrNotFound when there is no such attachment, or its file is missing,
-// which is logged too; model.ErrUnavailable.
+// model.ErrNotFound when there is no such attachment, or it was erased, or its file
+// is missing, which is logged; model.ErrUnavailable.
 func (e *Engine) OpenAttachment(ctx context.Context, id model.AttachmentID) (*model.ActionAttachment, io.ReadCloser, error) {
 	row, err := e.Store.Attachment(ctx, id)
 	if err != nil {
 		return nil, nil, err
+	}
+	if row.ErasedAt != nil {
+		return nil, nil, fmt.Errorf("attachment %s: it was erased: %w", id, model.ErrNotFound)
 	}
 	if e.Files == nil {
 		return nil, nil, errNoFiles

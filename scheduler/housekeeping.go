@@ -40,6 +40,7 @@ type Periodic struct {
 func Housekeeping() []Periodic {
 	return []Periodic{
 		{Name: "verify", Every: 24*time.Hour - tick}, // so that it does not move through the day
+		{Name: "retention", Every: 24*time.Hour - tick},
 		{Name: "hygiene", Every: tick - time.Minute},
 		{Name: "audit", Every: time.Hour - tick},
 		{Name: "files", Every: time.Hour - tick},

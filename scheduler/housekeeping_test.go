@@ -35,7 +35,7 @@ func ticking(rdb redis.UniversalClient) bool {
 		}
 	}
 	slices.Sort(types)
-	return slices.Equal(types, []string{tasks.TypeHousekeeping + "audit", tasks.TypeHousekeeping + "feeds", tasks.TypeHousekeeping + "files", tasks.TypeHousekeeping + "hygiene", tasks.TypeHousekeeping + "verify"})
+	return slices.Equal(types, []string{tasks.TypeHousekeeping + "audit", tasks.TypeHousekeeping + "feeds", tasks.TypeHousekeeping + "files", tasks.TypeHousekeeping + "hygiene", tasks.TypeHousekeeping + "retention", tasks.TypeHousekeeping + "verify"})
 }
 
 func TestHousekeepingTicksOnTheDashboard(t *testing.T) {

@@ -92,10 +92,11 @@ type FileRef struct {
 
 // AttachmentsBetween lists the attachments after one and up to another, in the
 // order of their actions, then their own; the zero upTo means all that follow.
+// Erased ones are not among them: they have no file.
 func (s *Store) AttachmentsBetween(ctx context.Context, after, upTo FileRef) ([]FileRef, error) {
 	var refs []FileRef
 	q := s.db.NewSelect().Model((*model.ActionAttachment)(nil)).Column("action_id", "id").
-		Where("(action_id, id) > (?, ?)", after.ActionID, after.ID).OrderExpr("action_id, id")
+		Where("(action_id, id) > (?, ?)", after.ActionID, after.ID).Where("erased_at IS NULL").OrderExpr("action_id, id")
 	if upTo != (FileRef{}) {
 		q = q.Where("(action_id, id) <= (?, ?)", upTo.ActionID, upTo.ID)
 	}
@@ -105,8 +106,8 @@ func (s *Store) AttachmentsBetween(ctx context.Context, after, upTo FileRef) ([]
 	return refs, nil
 }
 
-// KnownFiles returns which of the refs' actions, and which of their attachments,
-// there are.
+// KnownFiles returns which of the refs' actions, and which of their attachments
+// that were not erased, there are.
 func (s *Store) KnownFiles(ctx context.Context, refs []FileRef) (map[model.ActionID]bool, map[model.AttachmentID]bool, error) {
 	actions, rows := map[model.ActionID]bool{}, map[model.AttachmentID]bool{}
 	if len(refs) == 0 {
@@ -117,17 +118,17 @@ func (s *Store) KnownFiles(ctx context.Context, refs []FileRef) (map[model.Actio
 		as[i], fs[i] = r.ActionID, r.ID
 	}
 	err := s.inSnapshot(ctx, func(ctx context.Context, tx bun.Tx, _ txState) error {
-		if err := markKnown(ctx, tx, "actions", as, actions); err != nil {
+		if err := markKnown(ctx, tx, "actions", "TRUE", as, actions); err != nil {
 			return err
 		}
-		return markKnown(ctx, tx, "action_attachments", fs, rows)
+		return markKnown(ctx, tx, "action_attachments", "erased_at IS NULL", fs, rows)
 	})
 	return actions, rows, err
 }
 
-func markKnown[T any](ctx context.Context, tx bun.Tx, table string, ids []model.ID[T], known map[model.ID[T]]bool) error {
+func markKnown[T any](ctx context.Context, tx bun.Tx, table, which string, ids []model.ID[T], known map[model.ID[T]]bool) error {
 	var there []struct{ ID model.ID[T] }
-	if err := tx.NewRaw("SELECT id FROM ? WHERE id IN (?)", bun.Ident(table), bun.List(ids)).Scan(ctx, &there); err != nil {
+	if err := tx.NewRaw("SELECT id FROM ? WHERE id IN (?) AND ?", bun.Ident(table), bun.List(ids), bun.Safe(which)).Scan(ctx, &there); err != nil {
 		return fmt.Errorf("look for rows of %s: %w", table, err)
 	}
 	for _, row := range there {

@@ -91,7 +91,10 @@ func storyChecks() []check {
 			WHERE action_id > ?2 AND action_id <= ?3 AND state = 'suppressed' AND suppressed_reason = ''`},
 		{"I5", "person told without a message", "actions", "", `SELECT e.action_id::text FROM deadline_events e CROSS JOIN LATERAL jsonb_array_elements_text(e.told) t(id)
 			WHERE e.action_id > ?2 AND e.action_id <= ?3 AND e.done IN ('told', 'untargeted') AND NOT EXISTS (
+				SELECT FROM actions a WHERE a.id = e.action_id AND a.messages_dropped_at >= e.fired) AND NOT EXISTS (
 				SELECT FROM messages m WHERE m.action_id = e.action_id AND m.recipient_id = t.id::uuid AND m.created_at = e.fired)`},
+		{"I6", "action erased, but its words are there", "actions", "", `SELECT id::text FROM actions WHERE id > ?2 AND id <= ?3 AND erased_at > updated_at
+			AND (title, description, rejection_reason, action_plan, outcome, hold_reason, complainant_not_informed, metadata) <> ('', '', '', '', '', '', '', '{}')`},
 		{"I6", "log rows not gapless", "actions", "", `SELECT a.id::text FROM actions a LEFT JOIN action_logs l ON l.action_id = a.id
 			WHERE a.id > ?2 AND a.id <= ?3 GROUP BY a.id HAVING count(l.id) <> a.log_seq OR coalesce(max(l.seq), 0) <> a.log_seq`},
 		{"I6", "log begins twice, or without the action's creation", "actions", "", `SELECT a.id::text FROM actions a
