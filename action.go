@@ -35,6 +35,8 @@ type actionCmd struct {
 	Escalate   escalateCmd   `cmd:"" help:"Escalate an action at once: the next stage tells now."`
 	Reopen     reopenCmd     `cmd:"" help:"Reopen a closed action; its target counts afresh."`
 
+	LegalHold legalHoldCmd `cmd:"" help:"Keep an action from being erased, or let it be again."`
+
 	Attach attachCmd `cmd:"" help:"Add a file to an action."`
 	Files  filesCmd  `cmd:"" help:"List an action's files."`
 }

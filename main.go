@@ -54,6 +54,8 @@ type commands struct {
 	Events   eventsCmd   `cmd:"" help:"Look after the stream of changes."`
 	Verify   verifyCmd   `cmd:"" help:"Check every invariant on the live system."`
 	Audit    auditCmd    `cmd:"" help:"Prove that the log is as it was written."`
+	Subject  subjectCmd  `cmd:"" help:"Write out what is held about a patient or visit."`
+	Purge    purgeCmd    `cmd:"" help:"Erase the words about a patient or visit; the facts stay. It cannot be undone."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 

@@ -68,7 +68,7 @@ func (c userPasswordCmd) read(ctx context.Context) (string, error) {
 	for i, prompt := range []string{"New password: ", "Once more: "} {
 		var err error
 		if typed[i], err = ask(ctx, terminal, prompt); err != nil {
-			return "", fmt.Errorf("read the password: %w", err)
+			return "", fmt.Errorf("read standard input: %w", err)
 		}
 	}
 	if typed[0] != typed[1] {
@@ -107,7 +107,7 @@ func firstLine(r io.Reader) (string, error) {
 	const most = 4096 // bytes: more than any password has
 	line, err := bufio.NewReader(io.LimitReader(r, most)).ReadBytes('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("read the password: %w", err)
+		return "", fmt.Errorf("read standard input: %w", err)
 	}
 	return string(bytes.TrimRight(line, "\r\n")), nil
 }
