@@ -147,6 +147,12 @@ func actionJSON(a *model.Action, dir *sla.Directory) map[string]any {
 	if a.NextAt != nil {
 		out["next"] = map[string]any{"kind": a.NextKind, "stage": *a.NextStage, "at": *a.NextAt}
 	}
+	if a.LegalHoldAt != nil {
+		out["legal_hold_at"] = *a.LegalHoldAt
+	}
+	if a.ErasedAt != nil {
+		out["erased_at"] = *a.ErasedAt
+	}
 	if a.ApprovalDueAt != nil {
 		out["submitted_by"], out["approval_due_at"] = userCode(dir, a.SubmittedBy), *a.ApprovalDueAt
 	}

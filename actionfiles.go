@@ -74,10 +74,17 @@ func (c filesCmd) Run(ctx context.Context, s *Settings) error {
 		}
 		rows := make([][]any, len(files))
 		for i, f := range files {
-			rows[i] = []any{f.ID, f.Filename, f.FileType, f.FileSize, evidence(&f), userCode(dir, f.UploadedBy), stamp(f.CreatedAt)}
+			rows[i] = []any{f.ID, nameOf(&f), f.FileType, f.FileSize, evidence(&f), userCode(dir, f.UploadedBy), stamp(f.CreatedAt)}
 		}
 		return table("ID\tNAME\tTYPE\tBYTES\tEVIDENCE\tBY\tADDED", rows)
 	})
+}
+
+func nameOf(f *model.ActionAttachment) string {
+	if f.ErasedAt != nil {
+		return "[erased]"
+	}
+	return f.Filename
 }
 
 func evidence(f *model.ActionAttachment) string {

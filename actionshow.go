@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/pxactions/px/model"
@@ -90,6 +91,7 @@ func printStory(y *store.Story) error {
 	a := &y.Action
 	fmt.Printf("%s  %s, %s, %s; %s\n", a.Ref, a.Status, a.Severity, a.Category, mark(a))
 	fmt.Printf("owner %s, received %s, due %s\n", userCode(y.Dir, a.AssignedTo), stamp(a.ReceivedAt), stamp(a.DueAt))
+	printKept(a)
 	printWords("title", a.Title)
 	printWords("text", a.Description)
 	for _, f := range y.Feedback {
@@ -128,6 +130,18 @@ func printStory(y *store.Story) error {
 		rows = append(rows, []any{stamp(e.At), e.Kind, e.Stage})
 	}
 	return table("NEXT\tKIND\tSTAGE", rows)
+}
+
+// printKept tells what must not be erased, and what was.
+func printKept(a *model.Action) {
+	for _, k := range []struct {
+		what string
+		at   *time.Time
+	}{{"under legal hold since", a.LegalHoldAt}, {"words erased", a.ErasedAt}, {"messages dropped", a.MessagesDroppedAt}} {
+		if k.at != nil {
+			fmt.Printf("%s %s\n", k.what, stamp(*k.at))
+		}
+	}
 }
 
 // printWords prints what somebody wrote under its name, and nothing for nothing.

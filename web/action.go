@@ -76,6 +76,7 @@ type feedbackLine struct {
 	Kind                       model.FeedbackKind
 	Decision                   model.Decision
 	Reason, Measure            string
+	Erased                     bool // its words were
 }
 
 func (s *server) action(w http.ResponseWriter, r *http.Request) {
@@ -215,6 +216,9 @@ func (r *reader) facts(a *model.Action) []fact {
 	by("Complainant informed", a.InformedBy, a.InformedAt)
 	add("How", label(a.InformedHow), nil)
 	add("Complainant not informed", a.NotInformed, nil)
+	add("Legal hold", "", a.LegalHoldAt)
+	add("Words erased", "", a.ErasedAt)
+	add("Messages dropped", "", a.MessagesDroppedAt)
 	add("Policy", policyName(a), nil)
 	return fs
 }
@@ -265,7 +269,7 @@ func (r *reader) messageLine(m *model.Message, at model.HospitalID) messageLine 
 
 func (r *reader) feedbackLine(f *model.Feedback, at model.HospitalID) feedbackLine {
 	return feedbackLine{
-		At: r.moment(f.ReceivedAt, at), System: f.SourceSystem, Event: f.EventID, Title: f.Title, Text: f.Text,
+		At: r.moment(f.ReceivedAt, at), System: f.SourceSystem, Event: f.EventID, Title: f.Title, Text: f.Text, Erased: f.ErasedAt != nil,
 		Kind: f.Kind, Decision: f.Decision, Reason: f.Reason, Measure: measure(f),
 	}
 }

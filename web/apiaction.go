@@ -72,6 +72,8 @@ type Action struct {
 	Metadata   map[string]any `json:"metadata,omitempty"`
 	CreatedAt  time.Time      `json:"created_at"`
 	UpdatedAt  time.Time      `json:"updated_at"`
+	LegalHold  *time.Time     `json:"legal_hold_at,omitempty" doc:"Nothing of it is erased since then."`
+	ErasedAt   *time.Time     `json:"erased_at,omitempty" doc:"When its words were last erased: title, texts and metadata are empty, but for what was written since."`
 }
 
 // Upcoming is an event of an action's plan.
@@ -97,6 +99,7 @@ func actionOf(a *model.Action, dir *sla.Directory) Action {
 		ActionPlan: a.ActionPlan, Outcome: a.Outcome, RootCause: a.RootCause, Informed: informedOf(a, dir),
 		HeldAt: utc(a.HeldAt), HoldReason: a.HoldReason, ResumeAt: utc(a.ResumeAt), AckDueAt: utc(a.AckDueAt), AckedAt: utc(a.AckedAt),
 		Period: a.Period, Policy: a.PolicyRevision, CreatedAt: a.CreatedAt.UTC(), UpdatedAt: a.UpdatedAt.UTC(),
+		LegalHold: utc(a.LegalHoldAt), ErasedAt: utc(a.ErasedAt),
 	}
 	if h := dir.Hospitals[a.HospitalID]; h != nil {
 		out.Hospital = h.Code

@@ -31,15 +31,16 @@ const (
 
 // Attachment is a file on an action.
 type Attachment struct {
-	ID          string    `json:"id" format:"uuid"`
-	Filename    string    `json:"filename"`
-	FileType    string    `json:"file_type" doc:"As found in the file."`
-	FileSize    int64     `json:"file_size" doc:"Bytes."`
-	SHA256      string    `json:"sha256" doc:"In hex."`
-	Description string    `json:"description,omitempty"`
-	IsEvidence  bool      `json:"is_evidence"`
-	UploadedBy  string    `json:"uploaded_by,omitempty" doc:"By code; absent: an API key for itself."`
-	CreatedAt   time.Time `json:"created_at"`
+	ID          string     `json:"id" format:"uuid"`
+	Filename    string     `json:"filename"`
+	FileType    string     `json:"file_type" doc:"As found in the file."`
+	FileSize    int64      `json:"file_size" doc:"Bytes."`
+	SHA256      string     `json:"sha256" doc:"In hex."`
+	Description string     `json:"description,omitempty"`
+	IsEvidence  bool       `json:"is_evidence"`
+	UploadedBy  string     `json:"uploaded_by,omitempty" doc:"By code; absent: an API key for itself."`
+	CreatedAt   time.Time  `json:"created_at"`
+	ErasedAt    *time.Time `json:"erased_at,omitempty" doc:"When its name, description and file were erased; the rest stays."`
 }
 
 // AttachmentList is the files of an action.
@@ -50,7 +51,7 @@ type AttachmentList struct {
 func attachmentOf(row *model.ActionAttachment, dir *sla.Directory) Attachment {
 	return Attachment{
 		ID: row.ID.String(), Filename: row.Filename, FileType: row.FileType, FileSize: row.FileSize, SHA256: hex.EncodeToString(row.SHA256),
-		Description: row.Description, IsEvidence: row.IsEvidence, UploadedBy: userCode(dir, row.UploadedBy), CreatedAt: row.CreatedAt.UTC(),
+		Description: row.Description, IsEvidence: row.IsEvidence, UploadedBy: userCode(dir, row.UploadedBy), CreatedAt: row.CreatedAt.UTC(), ErasedAt: utc(row.ErasedAt),
 	}
 }
 

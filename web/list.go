@@ -287,7 +287,7 @@ func sorted[K comparable, T any](m map[K]*T, name func(*T) string) []*T {
 // row shows an action.
 func (r *reader) row(a *model.Action) row {
 	out := row{
-		Ref: a.Ref, Title: a.Title, Hospital: r.hospital(a.HospitalID), Department: r.department(a.DepartmentID), Owner: r.user(a.AssignedTo),
+		Ref: a.Ref, Title: titleOf(a), Hospital: r.hospital(a.HospitalID), Department: r.department(a.DepartmentID), Owner: r.user(a.AssignedTo),
 		Category: a.Category, Source: a.SourceType, Status: a.Status, Severity: a.Severity, Priority: a.Priority,
 		Due: r.moment(a.DueAt, a.HospitalID), NextAt: r.optional(a.NextAt, a.HospitalID), Level: a.EscalationLevel,
 		Overdue: a.IsOverdue && a.Live(), WasOverdue: wasOverdue(a), Held: a.Held(), Live: a.Live(),
@@ -296,6 +296,14 @@ func (r *reader) row(a *model.Action) row {
 		out.Next = eventName(a.NextKind, *a.NextStage)
 	}
 	return out
+}
+
+// titleOf is an action's title, or that there was one.
+func titleOf(a *model.Action) string {
+	if a.Title == "" && a.ErasedAt != nil {
+		return "[erased]"
+	}
+	return a.Title
 }
 
 // wasOverdue reports whether an action missed a deadline that it no longer has,

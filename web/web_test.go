@@ -245,6 +245,30 @@ func TestActionSaysWhyNothingComes(t *testing.T) {
 	has(t, page, "The action has ended.", "came twice", "Open → Cancelled")
 }
 
+func TestErasedActionIsShown(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	a := s.decide(t, s.Complaint(model.SeverityHigh))
+	if _, err := s.Engine.LegalHold(t.Context(), a.ID, true, sla.MoveRequest{Reason: "a lawsuit"}); err != nil {
+		t.Fatal(err)
+	}
+	_, page := s.get(t, "/actions/"+a.Ref)
+	has(t, page, a.Title, "Legal hold", "a lawsuit")
+	if _, err := s.Engine.LegalHold(t.Context(), a.ID, false, sla.MoveRequest{Reason: "over"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Store.EraseSubject(t.Context(), "none", []model.ActionID{a.ID}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{"/actions", "/actions/" + a.Ref} {
+		_, page := s.get(t, target)
+		has(t, page, a.Ref, "[erased]")
+		hasNot(t, page, a.Title, "a lawsuit")
+	}
+	_, page = s.get(t, "/actions/"+a.Ref)
+	has(t, page, "Words erased on request", "The words were erased.")
+}
+
 func TestReopenedActionWasOverdue(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -1236,12 +1236,15 @@ type Action struct {
 	ComplainantInformed *Informed  `json:"complainant_informed,omitempty"`
 
 	// ContentType app.model of the source's own object.
-	ContentType     *string    `json:"content_type,omitempty"`
-	CreatedAt       time.Time  `json:"created_at"`
-	Department      *string    `json:"department,omitempty"`
-	Description     *string    `json:"description,omitempty"`
-	DueAt           time.Time  `json:"due_at"`
-	DueManual       bool       `json:"due_manual"`
+	ContentType *string   `json:"content_type,omitempty"`
+	CreatedAt   time.Time `json:"created_at"`
+	Department  *string   `json:"department,omitempty"`
+	Description *string   `json:"description,omitempty"`
+	DueAt       time.Time `json:"due_at"`
+	DueManual   bool      `json:"due_manual"`
+
+	// ErasedAt When its words were last erased: title, texts and metadata are empty, but for what was written since.
+	ErasedAt        *time.Time `json:"erased_at,omitempty"`
 	EscalatedAt     *time.Time `json:"escalated_at,omitempty"`
 	EscalationLevel int64      `json:"escalation_level"`
 
@@ -1253,6 +1256,9 @@ type Action struct {
 	Id            openapi_types.UUID  `json:"id"`
 	InvolvedUsers *[]string           `json:"involved_users,omitempty"`
 	IsOverdue     bool                `json:"is_overdue"`
+
+	// LegalHoldAt Nothing of it is erased since then.
+	LegalHoldAt *time.Time `json:"legal_hold_at,omitempty"`
 
 	// LinkedTo An earlier action that it tells more of.
 	LinkedTo *openapi_types.UUID     `json:"linked_to,omitempty"`
@@ -1336,6 +1342,9 @@ type AssignMove struct {
 type Attachment struct {
 	CreatedAt   time.Time `json:"created_at"`
 	Description *string   `json:"description,omitempty"`
+
+	// ErasedAt When its name, description and file were erased; the rest stays.
+	ErasedAt *time.Time `json:"erased_at,omitempty"`
 
 	// FileSize Bytes.
 	FileSize int64 `json:"file_size"`
