@@ -106,6 +106,7 @@ func (k *checker) action(a *model.Action) {
 		k.differ(where, "a story that tells of each event once", "%v", err)
 		return
 	}
+	k.early(where, a.ID)
 	l, err := k.begin(a)
 	if err != nil {
 		k.differ(where, "a birth as it was sent", "%v", err)
@@ -141,6 +142,19 @@ func (k *checker) action(a *model.Action) {
 		}
 	}
 	k.standing(where, l, a)
+}
+
+// early compares each event's time with when PostgreSQL committed it.
+func (k *checker) early(where string, id model.ActionID) {
+	for _, e := range k.l.events[id] {
+		at := k.l.commits[e.ID]
+		for what, t := range map[string]time.Time{"planned": e.Planned, "taken": e.Fired} {
+			if k.clock.Real(t).After(at) {
+				k.differ(where, fmt.Sprintf("%s %d of period %d, %s %s, not before", e.Kind, e.Stage, e.Period, what, t.UTC().Format(time.DateTime)),
+					"committed %s", k.clock.Virtual(at).UTC().Format(time.DateTime))
+			}
+		}
+	}
 }
 
 // begin is the model of an action at its birth.

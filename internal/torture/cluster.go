@@ -50,8 +50,10 @@ type cluster struct {
 // also after an error.
 func (c *cluster) open(ctx context.Context, start time.Time, speed float64) error {
 	var err error
-	// What was committed must outlive a crash of the server.
-	if c.servers, err = localenv.Start(ctx, localenv.Options{Postgres: []string{"synchronous_commit=on"}}); err != nil {
+	// What was committed must outlive a crash of the server; and when it was, by
+	// PostgreSQL's own word, tells what came too early.
+	settings := []string{"synchronous_commit=on", "track_commit_timestamp=on"}
+	if c.servers, err = localenv.Start(ctx, localenv.Options{Postgres: settings}); err != nil {
 		return err
 	}
 	if c.hook, err = receiver.StartWebhook(""); err != nil {

@@ -125,7 +125,10 @@ func redisSetting(name, bad string) func(context.Context, *cluster, *rand.Rand) 
 			return err
 		}
 		sleep(ctx, time.Duration(2+r.IntN(3))*time.Second)
-		return c.redis.ConfigSet(context.WithoutCancel(ctx), name, "0").Err()
+		ctx = context.WithoutCancel(ctx)
+		return await(ctx, upWait, "Redis takes writes", func() error {
+			return c.redis.ConfigSet(ctx, name, "0").Err()
+		})
 	}
 }
 

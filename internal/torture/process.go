@@ -28,7 +28,7 @@ const (
 // buildPX builds px from a tree into a folder.
 func buildPX(ctx context.Context, tree, dir string) (string, error) {
 	path := filepath.Join(dir, "px")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, ".")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, ".")
 	cmd.Dir = tree
 	// A test run's own -json and -race are not meant for this command.
 	flags := slices.DeleteFunc(strings.Fields(os.Getenv("GOFLAGS")), func(f string) bool { return f == "-json" || f == "-race" })

@@ -130,28 +130,48 @@ func (c *cluster) play(ctx context.Context, cfg config, d *desk, h *house) []win
 	return windows
 }
 
-// storm injects one fault after the other until ctx ends: each once, in the order
-// of the seed, before any comes again.
+// storm injects one fault after the other until ctx ends, each once, in the order
+// of the seed, before any comes again; every third time two at once.
 func (c *cluster) storm(ctx context.Context, cfg config) []window {
 	r := rand.New(rand.NewPCG(cfg.seed, 0))
 	var all []window
 	var left []fault
 	for sleep(ctx, time.Second+time.Duration(r.IntN(2000))*time.Millisecond) {
-		if len(left) == 0 {
-			left = deck(cfg.only)
-			r.Shuffle(len(left), func(i, j int) { left[i], left[j] = left[j], left[i] })
+		if len(left) < 2 {
+			more := deck(cfg.only)
+			r.Shuffle(len(more), func(i, j int) { more[i], more[j] = more[j], more[i] })
+			left = append(left, more...)
 		}
-		f := left[0]
-		left = left[1:]
-		w := window{name: f.name, from: time.Now()}
-		if w.err = f.do(ctx, c, r); ctx.Err() != nil && !errors.As(w.err, &divergence{}) {
-			w.err = nil // it was cut short by the end
+		n := 1
+		if len(left) > 1 && r.IntN(3) == 0 {
+			n = 2
 		}
-		w.to = time.Now()
-		all = append(all, w)
-		fmt.Fprintf(cfg.out, "%6.1fs  %-30s %.1fs %v\n", w.from.Sub(c.clock.RealEpoch).Seconds(), w.name, w.to.Sub(w.from).Seconds(), orNone(w.err))
+		ws := make([]window, n)
+		var wg sync.WaitGroup
+		for i, f := range left[:n] {
+			own := rand.New(rand.NewPCG(r.Uint64(), 0))
+			wg.Go(func() { ws[i] = c.inject(ctx, f, own, n == 1) })
+		}
+		wg.Wait()
+		left = left[n:]
+		for _, w := range ws {
+			fmt.Fprintf(cfg.out, "%6.1fs  %-30s %.1fs %s\n", w.from.Sub(c.clock.RealEpoch).Seconds(), w.name, w.to.Sub(w.from).Seconds(), orNone(w.err))
+		}
+		all = append(all, ws...)
 	}
 	return all
+}
+
+// inject injects a fault. One that cannot be is a fault of the harness when it
+// is alone; beside another it may find nobody to hurt.
+func (c *cluster) inject(ctx context.Context, f fault, r *rand.Rand, alone bool) window {
+	w := window{name: f.name, from: time.Now()}
+	w.err = f.do(ctx, c, r)
+	if (ctx.Err() != nil || !alone) && !errors.As(w.err, &divergence{}) {
+		w.err = nil
+	}
+	w.to = time.Now()
+	return w
 }
 
 func orNone(err error) string {

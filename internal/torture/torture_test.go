@@ -174,6 +174,7 @@ func TestDivergencesAreSeen(t *testing.T) {
 		},
 		"is recorded and the log does not tell of it": func(k *checker, a *model.Action) { k.l.logs[a.ID] = k.l.logs[a.ID][:1] },
 		"recorded twice": func(k *checker, a *model.Action) { k.l.events[a.ID] = append(k.l.events[a.ID], k.l.events[a.ID][0]) },
+		"not before":     func(k *checker, a *model.Action) { k.l.commits[k.l.events[a.ID][2].ID] = start.Add(-time.Second) },
 		"level 1":        func(_ *checker, a *model.Action) { a.EscalationLevel = 1 },
 		"for it was answered 200": func(k *checker, a *model.Action) {
 			k.moves["m"] = &asked{move: move{name: "start"}, action: a.ID, code: 200}
@@ -213,18 +214,21 @@ func story() (*checker, *model.Action) {
 	}
 	rows := []logRow{row(model.LogMetadata{"sla_config": "edition 0", "severity": "low"})}
 	var es []model.DeadlineEvent
+	commits := map[model.DeadlineEventID]time.Time{}
 	for i, kind := range []string{"reminder", "reminder", "overdue"} {
 		e := model.DeadlineEvent{ActionID: a.ID, Period: 1, Kind: model.EventKind(kind), Stage: (i + 1) % 3, Planned: due.Add(time.Duration(i-2) * time.Hour), Fired: due, Done: "silent"}
 		if kind == "overdue" {
 			e.Done = "told"
 		}
+		e.ID = model.NewID[model.DeadlineEvent]()
+		commits[e.ID] = due
 		es = append(es, e)
 		rows = append(rows, row(model.LogMetadata{"kind": kind, "stage": float64(e.Stage), "period": 1.0, "planned": ""}))
 	}
 	l := &ledger{
 		feedback: map[string]model.Feedback{"e": f}, actions: []model.Action{a}, asOf: due,
-		logs: map[model.ActionID][]logRow{a.ID: rows}, events: map[model.ActionID][]model.DeadlineEvent{a.ID: es},
+		logs: map[model.ActionID][]logRow{a.ID: rows}, events: map[model.ActionID][]model.DeadlineEvent{a.ID: es}, commits: commits,
 	}
 	s := &sent{id: "e", negative: true, severity: "low", feedback: f.ID.String(), clock: born, answers: 1, accepted: 1}
-	return &checker{l: l, clock: model.Clock{Speed: 1}, slack: time.Second, moves: map[string]*asked{}, sents: []*sent{s}}, &l.actions[0]
+	return &checker{l: l, clock: model.Clock{RealEpoch: start, VirtualEpoch: start, Speed: 1}, slack: time.Second, moves: map[string]*asked{}, sents: []*sent{s}}, &l.actions[0]
 }

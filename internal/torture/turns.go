@@ -17,7 +17,8 @@ type ledger struct {
 	logs     map[model.ActionID][]logRow
 	events   map[model.ActionID][]model.DeadlineEvent
 	messages []model.Message
-	asOf     time.Time // domain time of the reading
+	asOf     time.Time                           // domain time of the reading
+	commits  map[model.DeadlineEventID]time.Time // real, of the events
 }
 
 // logRow is a line of an action's story and its transaction.
@@ -50,7 +51,16 @@ func (c *cluster) read(ctx context.Context) (*ledger, error) {
 		l.events[e.ActionID] = append(l.events[e.ActionID], e)
 	}
 	l.asOf = c.now()
-	return l, nil
+	var commits []struct {
+		ID model.DeadlineEventID
+		At time.Time
+	}
+	l.commits = map[model.DeadlineEventID]time.Time{}
+	err = c.store.DB().NewRaw("SELECT id, pg_xact_commit_timestamp(xmin) AS at FROM deadline_events").Scan(ctx, &commits)
+	for _, row := range commits {
+		l.commits[row.ID] = row.At
+	}
+	return l, err
 }
 
 // recorded is one transaction of an action as its log tells it.
