@@ -25,7 +25,7 @@ const (
 	claimLease    = 4 * time.Second
 	sweepInterval = 300 * time.Millisecond
 	sweepGrace    = time.Second
-	upWait        = 60 * time.Second
+	upWait        = 2 * time.Minute
 )
 
 // cluster is one installation: servers, a hook, and px processes on them.

@@ -78,7 +78,7 @@ func freeze(names ...string) func(context.Context, *cluster, *rand.Rand) error {
 }
 
 // lossNoticed is how soon a scheduler must say that Redis has lost its memory.
-const lossNoticed = 20 * time.Second
+const lossNoticed = 30 * time.Second
 
 // redisFlush empties Redis, which a scheduler has to notice.
 func redisFlush(ctx context.Context, c *cluster, _ *rand.Rand) error {

@@ -21,7 +21,7 @@ import (
 const (
 	// restartAfter is how long a process that has ended stays away.
 	restartAfter = 300 * time.Millisecond
-	commandWait  = 60 * time.Second
+	commandWait  = 2 * time.Minute
 	linesKept    = 60
 )
 

@@ -26,7 +26,7 @@ const (
 	// recovery is how long after a fault lateness is put down to it.
 	recovery = 12 * time.Second
 	// calmLate is how late anything may be that no fault explains; the machine may be a busy one.
-	calmLate = 20 * time.Second
+	calmLate = 30 * time.Second
 )
 
 // start is when domain time begins, a Monday.
