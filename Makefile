@@ -104,8 +104,8 @@ torture: ## Break real processes at random and compare with a model, e.g. make t
 	go run ./internal/torture -seed $(SEED) -hours $(HOURS) $(ARGS)
 
 .PHONY: torture-mutants
-torture-mutants: ## Torture copies of the tree with a bug each, which must be found
-	go run ./internal/torture -mutants -hours 6 -speed 1200 -rate 8 -moves 12 -drain 30s $(ARGS)
+torture-mutants: ## Torture px with one bug after another, each of which must be found
+	go run ./internal/torture -mutants -hours 6 -speed 1200 -rate 8 -moves 12 -drain 60s $(ARGS)
 
 .PHONY: microbench
 microbench: ## Run Go benchmarks, e.g. make microbench BENCH=Decide PKG=./sla

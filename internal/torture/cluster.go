@@ -196,6 +196,11 @@ func (c *cluster) now() time.Time {
 	return c.clock.Virtual(time.Now().UTC()).Truncate(time.Second)
 }
 
+// span is how much domain time passes in a real one.
+func (c *cluster) span(real time.Duration) time.Duration {
+	return time.Duration(float64(real) * c.clock.Speed)
+}
+
 // await asks again and again until there is no error; after wait it returns the last one.
 func await(ctx context.Context, wait time.Duration, what string, ask func() error) error {
 	deadline := time.Now().Add(wait)

@@ -61,7 +61,7 @@ func torture(ctx context.Context, args []string, out io.Writer) error {
 	fs.StringVar(&cfg.tree, "tree", ".", "the source to build px from")
 	fs.StringVar(&cfg.only, "only", "", "names of faults, with commas (default: all)")
 	fs.DurationVar(&cfg.drain, "drain", 4*time.Minute, "for what is left at the end; the retries of refused messages take the longest")
-	mutated := fs.Bool("mutants", false, "torture copies of the tree with a bug each, which must be found")
+	mutated := fs.Bool("mutants", false, "torture the tree with one bug after another, which must be found")
 	pick := fs.String("mutant", "", "part of the name of the only mutants to torture")
 	fs.StringVar(&cfg.report, "report", "", "file to write the report to, as markdown")
 	if err := fs.Parse(args); err != nil {

@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -61,22 +62,37 @@ func mutants() []mutant {
 	}
 }
 
-// apply writes the mutant's edits into a tree.
-func (m mutant) apply(tree string) error {
-	for _, e := range m.edits {
-		path := filepath.Join(tree, e.file)
-		src, err := os.ReadFile(path)
+// overlay writes the edited files into a folder, and the list by which the
+// compiler takes them instead of those of the tree.
+func (m mutant) overlay(tree, dir string) (string, error) {
+	replace := map[string]string{}
+	for i, e := range m.edits {
+		path, err := filepath.Abs(filepath.Join(tree, e.file))
 		if err != nil {
-			return err
+			return "", err
+		}
+		from := path
+		if before := replace[path]; before != "" {
+			from = before
+		}
+		src, err := os.ReadFile(from)
+		if err != nil {
+			return "", err
 		}
 		if n := strings.Count(string(src), e.old); n != 1 {
-			return fmt.Errorf("mutant %q: %s has %q %d times, want once", m.name, e.file, e.old, n)
+			return "", fmt.Errorf("%s has %q %d times, want once", e.file, e.old, n)
 		}
-		if err := os.WriteFile(path, []byte(strings.Replace(string(src), e.old, e.new, 1)), 0o600); err != nil {
-			return err
+		replace[path] = filepath.Join(dir, fmt.Sprintf("edit%d.go", i))
+		if err := os.WriteFile(replace[path], []byte(strings.Replace(string(src), e.old, e.new, 1)), 0o600); err != nil {
+			return "", err
 		}
 	}
-	return nil
+	list, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "overlay.json")
+	return path, os.WriteFile(path, list, 0o600)
 }
 
 // hunt tortures each mutant and says what was found of it, as a table. One that
@@ -92,13 +108,10 @@ func hunt(ctx context.Context, cfg config, pick string) error {
 		if err != nil {
 			return fmt.Errorf("mutant %q: %w", m.name, err)
 		}
-		by := "nothing"
-		if len(res.found) > 0 {
-			by = strings.Fields(res.found[0].where + " ?")[0] + ": expected " + cut(res.found[0].expected) + "; found " + cut(res.found[0].found)
-		} else {
+		if len(res.found) == 0 {
 			survivors = append(survivors, m.name)
 		}
-		row := fmt.Sprintf("| %s | %s | %d |\n", m.name, strings.ReplaceAll(by, "|", "/"), len(res.found))
+		row := fmt.Sprintf("| %s | %s | %d |\n", m.name, telling(res.found), len(res.found))
 		table += row
 		fmt.Fprint(cfg.out, row)
 	}
@@ -109,11 +122,21 @@ func hunt(ctx context.Context, cfg config, pick string) error {
 	return nil
 }
 
-// cut keeps a line short.
-func cut(s string) string {
-	const most = 150
-	s = strings.Join(strings.Fields(s), " ")
-	if len(s) > most {
+// telling is the divergence that says most: not that something was left in the end.
+func telling(found []divergence) string {
+	if len(found) == 0 {
+		return "nothing"
+	}
+	d := found[0]
+	if i := slices.IndexFunc(found, func(d divergence) bool { return d.where != theEnd && d.where != "px verify" }); i >= 0 {
+		d = found[i]
+	}
+	return cut(d.where, 40) + ": expected " + cut(d.expected, 120) + "; found " + cut(d.found, 120)
+}
+
+// cut keeps a text in a cell of a table, and short.
+func cut(s string, most int) string {
+	if s = strings.Join(strings.Fields(strings.ReplaceAll(s, "|", "/")), " "); len(s) > most {
 		return s[:most] + " …"
 	}
 	return s
@@ -125,37 +148,13 @@ func (m mutant) run(ctx context.Context, cfg config) (res *result, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := copyTree(cfg.tree, dir); err != nil {
+	overlay, err := m.overlay(cfg.tree, dir)
+	if err != nil {
 		return nil, err
 	}
-	if err := m.apply(dir); err != nil {
+	if cfg.px, err = buildPX(ctx, cfg.tree, dir, "-overlay", overlay); err != nil {
 		return nil, err
 	}
-	cfg.tree, cfg.px, cfg.only, cfg.out = dir, "", m.faults, io.Discard
+	cfg.only, cfg.out = m.faults, io.Discard
 	return run(ctx, cfg)
-}
-
-// copyTree copies a source tree without its history.
-func copyTree(from, to string) error {
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && d.Name() == ".git":
-			return fs.SkipDir
-		case d.IsDir():
-			return os.MkdirAll(filepath.Join(to, rel), 0o700)
-		case !d.Type().IsRegular():
-			return nil
-		}
-		src, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(to, rel), src, 0o600)
-	})
 }

@@ -26,13 +26,13 @@ const (
 )
 
 // buildPX builds px from a tree into a folder.
-func buildPX(ctx context.Context, tree, dir string) (string, error) {
+func buildPX(ctx context.Context, tree, dir string, flags ...string) (string, error) {
 	path := filepath.Join(dir, "px")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, ".")
+	cmd := exec.CommandContext(ctx, "go", slices.Concat([]string{"build", "-o", path}, flags, []string{"."})...)
 	cmd.Dir = tree
 	// A test run's own -json and -race are not meant for this command.
-	flags := slices.DeleteFunc(strings.Fields(os.Getenv("GOFLAGS")), func(f string) bool { return f == "-json" || f == "-race" })
-	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.Join(flags, " "))
+	own := slices.DeleteFunc(strings.Fields(os.Getenv("GOFLAGS")), func(f string) bool { return f == "-json" || f == "-race" })
+	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.Join(own, " "))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build px: %w\n%s", err, out)
 	}

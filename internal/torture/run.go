@@ -29,6 +29,9 @@ const (
 	calmLate = 30 * time.Second
 )
 
+// theEnd is where what is left is found.
+const theEnd = "the end"
+
 // start is when domain time begins, a Monday.
 var start = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 
@@ -101,7 +104,7 @@ func run(ctx context.Context, cfg config) (res *result, err error) {
 		return nil, err
 	}
 	if err := c.drain(ctx, cfg.drain); err != nil {
-		res.found = append(res.found, divergence{"the end", "all decided, taken and told", err.Error()})
+		res.found = append(res.found, divergence{theEnd, "all decided, taken and told", err.Error()})
 	}
 	if err := c.verify(ctx); err != nil {
 		res.found = append(res.found, divergence{"px verify", "no finding", err.Error()})
@@ -196,7 +199,7 @@ func (c *cluster) drain(ctx context.Context, wait time.Duration) error {
 		var undecided, open, late int
 		err := c.store.DB().NewRaw(`SELECT (SELECT count(*) FROM feedback WHERE decision IS NULL),
 			(SELECT count(*) FROM messages WHERE state IN ('pending', 'sending')),
-			(SELECT count(*) FROM actions WHERE next_at < ?::timestamptz)`, c.now()).Scan(ctx, &undecided, &open, &late)
+			(SELECT count(*) FROM actions WHERE next_at < ?::timestamptz)`, c.now().Add(-c.span(realSlack/2))).Scan(ctx, &undecided, &open, &late)
 		if err == nil && undecided+open+late > 0 {
 			err = fmt.Errorf("%d undecided, %d messages open, %d events late", undecided, open, late)
 		}
@@ -218,8 +221,7 @@ func (c *cluster) judge(ctx context.Context, res *result, d *desk, h *house) err
 	if err != nil {
 		return err
 	}
-	slack := time.Duration(float64(realSlack) * c.clock.Speed)
-	k := &checker{l: l, clock: c.clock, slack: slack, moves: h.all, sents: d.all}
+	k := &checker{l: l, clock: c.clock, slack: c.span(realSlack), moves: h.all, sents: d.all}
 	k.check()
 	calls := c.hook.All()
 	k.messages(calls)
