@@ -53,15 +53,16 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, logger zerolog.L
 }
 
 func serve(ctx context.Context, l net.Listener, h http.Handler, logger zerolog.Logger, most limits) error {
+	conns := &crowd{most: most.connections, log: logger}
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: most.header, ReadTimeout: most.read, WriteTimeout: most.write,
+		Handler: h, ConnState: conns.note, ReadHeaderTimeout: most.header, ReadTimeout: most.read, WriteTimeout: most.write,
 		IdleTimeout: most.idle, MaxHeaderBytes: most.headerBytes, ErrorLog: log.New(logger, "", 0),
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.WithoutCancel(ctx), stoppingKey{}, ctx.Done())
 		},
 	}
 	done := make(chan error, 1)
-	go func() { done <- srv.Serve(&crowd{Listener: l, most: most.connections, log: logger}) }()
+	go func() { done <- srv.Serve(l) }()
 	select {
 	case err := <-done:
 		return fmt.Errorf("serve %s: %w", l.Addr(), err)
@@ -79,11 +80,9 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, logger zerolog.L
 	return err
 }
 
-// crowd is a listener that has so many connections at the same time at most. One
-// more is closed at once, so that a balancer goes elsewhere: to let it wait would
-// look as if nobody were there.
+// crowd bounds the connections of a server. One too many is closed at once, so
+// that a balancer goes elsewhere: to let it wait would look as if nobody were there.
 type crowd struct {
-	net.Listener
 	most int
 	log  zerolog.Logger
 
@@ -92,49 +91,23 @@ type crowd struct {
 	full bool // since the last connection that was let in
 }
 
-// Accept implements net.Listener.
-func (c *crowd) Accept() (net.Conn, error) {
-	for {
-		conn, err := c.Listener.Accept()
-		if err != nil {
-			return nil, err
+// note is the hook of a server for what becomes of its connections.
+func (c *crowd) note(conn net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		c.open++
+		if c.open <= c.most {
+			c.full = false
+			return
 		}
-		if c.enter() {
-			return &guest{Conn: conn, leave: sync.OnceFunc(c.leave)}, nil
+		if !c.full {
+			c.full = true
+			c.log.Warn().Int("connections", c.most).Stringer("addr", conn.LocalAddr()).Msg("new connections are closed: there are too many")
 		}
 		_ = conn.Close()
+	case http.StateHijacked, http.StateClosed:
+		c.open--
 	}
-}
-
-func (c *crowd) enter() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.open < c.most {
-		c.open++
-		c.full = false
-		return true
-	}
-	if !c.full {
-		c.full = true
-		c.log.Warn().Int("connections", c.open).Stringer("addr", c.Addr()).Msg("new connections are closed: there are too many")
-	}
-	return false
-}
-
-func (c *crowd) leave() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.open--
-}
-
-// guest is one of the crowd's connections.
-type guest struct {
-	net.Conn
-	leave func()
-}
-
-// Close implements net.Conn.
-func (g *guest) Close() error {
-	defer g.leave()
-	return g.Conn.Close()
 }
