@@ -34,7 +34,7 @@ type Settings struct {
 
 	RateLimit      setting[int] `env:"PX_RATE_LIMIT" default:"200" help:"Requests a second that px producer and px web each take of one API key; 0: any number."`
 	RateBurst      setting[int] `env:"PX_RATE_BURST" default:"400" help:"Requests that an API key may make at once before PX_RATE_LIMIT counts."`
-	IntakeRequests setting[int] `env:"PX_INTAKE_REQUESTS" default:"256" help:"Requests that px producer has in hand at the same time, at most; what comes beyond gets 503 with Retry-After."`
+	IntakeRequests setting[int] `env:"PX_INTAKE_REQUESTS" default:"128" help:"Requests that px producer has in hand at the same time, at most; what comes beyond gets 503 with Retry-After."`
 	IntakeBytes    setting[int] `env:"PX_INTAKE_BYTES" default:"67108864" help:"Bytes that px producer holds for them, at most, 1 KiB for each event included; likewise."`
 
 	ProducerAddr string `env:"PX_PRODUCER_ADDR" default:"127.0.0.1:8080" help:"Where px producer takes feedback in."`

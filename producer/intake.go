@@ -10,7 +10,6 @@ import (
 	"github.com/pxactions/px/engine"
 	"github.com/pxactions/px/internal/problem"
 	"github.com/pxactions/px/model"
-	"github.com/pxactions/px/store"
 )
 
 // Item is the answer to one event.
@@ -39,11 +38,7 @@ type Batch struct {
 }
 
 // post answers POST /v1/feedback.
-func (p *Producer) post(w http.ResponseWriter, r *http.Request) {
-	key, ok := p.allow(w, r, store.ScopeFeedbackWrite)
-	if !ok {
-		return
-	}
+func (p *Producer) post(w http.ResponseWriter, r *http.Request, key *model.APIKey) {
 	b, refused := p.readBody(w, r)
 	if refused != nil {
 		problem.Write(w, refused)
@@ -183,11 +178,7 @@ type Feedback struct {
 
 // get answers GET /v1/feedback/{id} and GET /v1/feedback?event_id=. What a key
 // may not see is not there.
-func (p *Producer) get(w http.ResponseWriter, r *http.Request) {
-	key, ok := p.allow(w, r, store.ScopeFeedbackRead)
-	if !ok {
-		return
-	}
+func (p *Producer) get(w http.ResponseWriter, r *http.Request, key *model.APIKey) {
 	ctx, cancel := context.WithTimeout(r.Context(), p.Engine.AcceptTimeout)
 	defer cancel()
 	r = r.WithContext(ctx)

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/pxactions/px/internal/problem"
+	"github.com/pxactions/px/model"
 )
 
 // EventBytes is what an event takes besides its words: its receipt, and its part of
@@ -41,15 +42,24 @@ func (b *budget) take(n int64) bool {
 
 func (b *budget) free(n int64) { b.taken.Add(-n) }
 
-// inTurn answers a request if there are not too many already.
-func (p *Producer) inTurn(next http.HandlerFunc) http.HandlerFunc {
+// handler answers a request with a key.
+type handler func(w http.ResponseWriter, r *http.Request, key *model.APIKey)
+
+// letIn answers a request whose key may do what scope says, if there are not too
+// many already. A key's own rate comes first, so that one that sends too much does
+// not crowd out the others.
+func (p *Producer) letIn(scope string, next handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		key, ok := p.allow(w, r, scope)
+		if !ok {
+			return
+		}
 		if !p.load.requests.take(1) {
 			problem.Write(w, p.overloaded("requests"))
 			return
 		}
 		defer p.load.requests.free(1)
-		next(w, r)
+		next(w, r, key)
 	}
 }
 

@@ -38,10 +38,10 @@ func Endpoints() []openapi.Endpoint {
 
 // routes serves the endpoints and their description.
 func (p *Producer) routes() http.Handler {
-	handlers := map[string]http.HandlerFunc{opPost: p.post, opFind: p.get, opGet: p.get, opRevise: p.revise, opRetract: p.retract}
+	handlers := map[string]handler{opPost: p.post, opFind: p.get, opGet: p.get, opRevise: p.revise, opRetract: p.retract}
 	mux := http.NewServeMux()
 	for _, e := range Endpoints() {
-		mux.HandleFunc(e.Pattern(), p.inTurn(handlers[e.ID]))
+		mux.HandleFunc(e.Pattern(), p.letIn(e.Scope, handlers[e.ID]))
 	}
 	p.Doc.Mount(mux)
 	mux.HandleFunc("/", p.Doc.Unknown(processName))

@@ -26,7 +26,7 @@ const (
 	DefaultMaxBody  = 10 << 20
 	DefaultMaxItems = 10_000
 
-	DefaultMaxRequests = 256
+	DefaultMaxRequests = 128
 	DefaultMaxHeld     = 64 << 20
 
 	DefaultKeyTTL = engine.DefaultKeyTTL
@@ -39,7 +39,7 @@ type Options struct {
 	Doc         *openapi.Doc       // the description it serves; nil: of the intake alone
 	MaxBody     int64              // bytes of one request; 0: 10 MiB
 	MaxItems    int                // events of one request; 0: 10,000
-	MaxRequests int                // requests in hand at the same time; 0: 256
+	MaxRequests int                // requests in hand at the same time; 0: 128
 	MaxHeld     int64              // bytes held for them, 1 KiB for each event included; 0: 64 MiB
 	Limit       *ratelimit.Limiter // of each key; nil: none
 	KeyTTL      time.Duration      // how long a key is remembered, so at most how long a revoked one still works; 0: 3 s

@@ -11,7 +11,6 @@ import (
 	"github.com/pxactions/px/internal/openapi"
 	"github.com/pxactions/px/internal/problem"
 	"github.com/pxactions/px/model"
-	"github.com/pxactions/px/store"
 )
 
 // Retraction takes a feedback back. It has no words: what they would say is the
@@ -21,15 +20,15 @@ type Retraction struct {
 }
 
 // revise answers POST /v1/feedback/{id}/revise.
-func (p *Producer) revise(w http.ResponseWriter, r *http.Request) {
-	p.restate(w, r, func(ctx context.Context, key *model.APIKey, id model.FeedbackID, raw []byte) (*model.Feedback, error) {
+func (p *Producer) revise(w http.ResponseWriter, r *http.Request, key *model.APIKey) {
+	p.restate(w, r, func(ctx context.Context, id model.FeedbackID, raw []byte) (*model.Feedback, error) {
 		return p.Engine.Revise(ctx, source(w, key), id, raw)
 	})
 }
 
 // retract answers POST /v1/feedback/{id}/retract.
-func (p *Producer) retract(w http.ResponseWriter, r *http.Request) {
-	p.restate(w, r, func(ctx context.Context, key *model.APIKey, id model.FeedbackID, raw []byte) (*model.Feedback, error) {
+func (p *Producer) retract(w http.ResponseWriter, r *http.Request, key *model.APIKey) {
+	p.restate(w, r, func(ctx context.Context, id model.FeedbackID, raw []byte) (*model.Feedback, error) {
 		why, err := engine.ParseRetraction(raw)
 		if err != nil {
 			return nil, err
@@ -40,11 +39,7 @@ func (p *Producer) retract(w http.ResponseWriter, r *http.Request) {
 
 // restate reads one object about the feedback that the path names, and answers with
 // the feedback as it then stands.
-func (p *Producer) restate(w http.ResponseWriter, r *http.Request, do func(context.Context, *model.APIKey, model.FeedbackID, []byte) (*model.Feedback, error)) {
-	key, ok := p.allow(w, r, store.ScopeFeedbackWrite)
-	if !ok {
-		return
-	}
+func (p *Producer) restate(w http.ResponseWriter, r *http.Request, do func(context.Context, model.FeedbackID, []byte) (*model.Feedback, error)) {
 	b, refused := p.readBody(w, r)
 	if refused != nil {
 		problem.Write(w, refused)
@@ -62,7 +57,7 @@ func (p *Producer) restate(w http.ResponseWriter, r *http.Request, do func(conte
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), p.Engine.AcceptTimeout)
 	defer cancel()
-	row, err := do(ctx, key, id, b.events[0])
+	row, err := do(ctx, id, b.events[0])
 	if p.gone(err) {
 		return
 	}
