@@ -60,7 +60,7 @@ func (q *queue) missing(t *testing.T, w *scenario.World) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gone, err := q.Missing(t.Context(), arms)
+	gone, _, err := q.Missing(t.Context(), arms)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,6 +75,29 @@ func (s *Store) VerifyChains(ctx context.Context, after model.ActionID, limit in
 	return faults, next, seen, err
 }
 
+// ChainsOfToday tells behind which action the part of all begins whose chains are
+// to be checked today (machine time): share actions, another part each day.
+func (s *Store) ChainsOfToday(ctx context.Context, share int64) (model.ActionID, error) {
+	var after model.ActionID
+	err := s.inSnapshot(ctx, func(ctx context.Context, tx bun.Tx, st txState) error {
+		after = model.ActionID{}
+		n, err := tx.NewSelect().Model((*model.Action)(nil)).Count(ctx)
+		if err != nil {
+			return fmt.Errorf("count actions: %w", err)
+		}
+		parts := (n + share - 1) / share
+		if parts < 2 {
+			return nil
+		}
+		day := st.Now.Machine.Unix() / int64((24 * time.Hour).Seconds())
+		if day%parts == 0 {
+			return nil
+		}
+		return tx.NewSelect().Model((*model.Action)(nil)).Column("id").OrderExpr("id").Offset(day%parts*share-1).Limit(1).Scan(ctx, &after)
+	})
+	return after, err
+}
+
 // chainFaults checks one action's chain: each row against its own hash, each hash
 // against the row before, the last against the action.
 func chainFaults(a *model.Action, rows []chainRow) ([]ChainFault, error) {

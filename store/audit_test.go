@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -211,5 +213,22 @@ func TestTheExportProvesItself(t *testing.T) {
 	none := 0
 	if err := w.Store.ExportLog(t.Context(), day.AddDate(0, 0, 1), day.AddDate(0, 0, 9), func(store.LogExport) error { none++; return nil }); err != nil || none != 0 {
 		t.Errorf("of other days: %d rows, %v", none, err)
+	}
+}
+
+// TestChainsOfTodayCoverAll: whatever the day, the parts of the days that follow
+// have every action.
+func TestChainsOfTodayCoverAll(t *testing.T) {
+	t.Parallel()
+	w := scenario.New(t, nil)
+	as := w.Create(w.Complaints(5, model.SeverityLow)...)
+	slices.SortFunc(as, func(a, b model.Action) int { return strings.Compare(a.ID.String(), b.ID.String()) })
+	begins := []model.ActionID{{}, as[1].ID, as[3].ID} // of the three parts of two
+	after, err := w.Store.ChainsOfToday(t.Context(), 2)
+	if err != nil || !slices.Contains(begins, after) {
+		t.Errorf("today's part begins behind %s, %v; want one of %s", after, err, begins)
+	}
+	if after, err := w.Store.ChainsOfToday(t.Context(), 5); err != nil || !after.IsZero() {
+		t.Errorf("the only part begins behind %s, %v; want the beginning", after, err)
 	}
 }

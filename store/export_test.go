@@ -12,7 +12,7 @@ import (
 func CheckNames() []string {
 	names := []string{planLost, planDiffers, pinMissing}
 	for _, c := range checks() {
-		names = append(names, c.what)
+		names = append(names, c.names()...)
 	}
 	return names
 }

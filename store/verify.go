@@ -3,11 +3,16 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+	"golang.org/x/sync/errgroup"
 )
 
 // Finding is one way in which the data break an invariant.
@@ -64,27 +69,48 @@ func (s *Store) Verify(ctx context.Context) ([]Finding, error) {
 	return append(found, plans...), err
 }
 
-// VerifyRows does the checks that are queries.
-func (s *Store) VerifyRows(ctx context.Context) ([]Finding, error) {
-	all := make([]*Finding, len(checks()))
-	for i, c := range checks() {
-		all[i] = &Finding{Invariant: c.invariant, What: c.what, HealedBy: c.heal}
-	}
-	if err := s.verifySpan(ctx, "", span{}, all); err != nil {
-		return nil, err
-	}
-	for _, table := range []string{"feedback", "actions"} {
-		err := s.spans(ctx, table, func(in span) error { return s.verifySpan(ctx, table, in, all) })
-		if err != nil {
-			return nil, err
-		}
-	}
-	return Found(all...), nil
+// tally is what the checks have found so far, in their order.
+type tally struct {
+	mu  sync.Mutex
+	all [][]*Finding // by check, and by what it finds
 }
 
-// spans calls fn for spans that together cover a table, also what is not there
+func newTally() *tally {
+	t := &tally{}
+	for _, c := range checks() {
+		var fs []*Finding
+		for _, what := range c.names() {
+			fs = append(fs, &Finding{Invariant: c.invariant, What: what, HealedBy: c.heal})
+		}
+		t.all = append(t.all, fs)
+	}
+	return t
+}
+
+// verifySpans is how many spans are looked at side by side.
+const verifySpans = 2
+
+// VerifyRows does the checks that are queries.
+func (s *Store) VerifyRows(ctx context.Context) ([]Finding, error) {
+	t := newTally()
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(verifySpans)
+	g.Go(func() error { return s.verifySpan(gctx, "", span{}, t) })
+	for _, table := range []string{"feedback", "actions"} {
+		err := s.spans(gctx, table, func(in span) {
+			g.Go(func() error { return s.verifySpan(gctx, table, in, t) })
+		})
+		if err != nil {
+			return nil, errors.Join(err, g.Wait())
+		}
+	}
+	err := g.Wait()
+	return Found(slices.Concat(t.all...)...), err
+}
+
+// spans calls fn with spans that together cover a table, also what is not there
 // any more or not there yet.
-func (s *Store) spans(ctx context.Context, table string, fn func(span) error) error {
+func (s *Store) spans(ctx context.Context, table string, fn func(span)) error {
 	for in := (span{}); in.hi != uuid.Max; in.lo = in.hi {
 		err := mapErr(s.db.NewRaw("SELECT id FROM ? WHERE id > ? ORDER BY id OFFSET ? LIMIT 1", bun.Ident(table), in.lo, verifySpan-1).Scan(ctx, &in.hi))
 		if isNotFound(err) {
@@ -92,19 +118,16 @@ func (s *Store) spans(ctx context.Context, table string, fn func(span) error) er
 		} else if err != nil {
 			return fmt.Errorf("divide %s: %w", table, err)
 		}
-		if err := fn(in); err != nil {
-			return err
-		}
+		fn(in)
 	}
 	return nil
 }
 
-// verifySpan runs the checks of a table over a span of it, and adds what they
-// find to all, which is in the order of checks.
-func (s *Store) verifySpan(ctx context.Context, table string, in span, all []*Finding) error {
-	results := make([][]string, len(all))
-	counts := make([]int64, len(all))
+// verifySpan runs the checks of a table over a span of it.
+func (s *Store) verifySpan(ctx context.Context, table string, in span, t *tally) error {
+	var found [][]brokenRows
 	err := s.db.RunInTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, func(ctx context.Context, tx bun.Tx) error {
+		found = make([][]brokenRows, len(t.all))
 		r, err := readState(ctx, tx)
 		if err != nil {
 			return err
@@ -120,25 +143,43 @@ func (s *Store) verifySpan(ctx context.Context, table string, in span, all []*Fi
 			if c.over != table {
 				continue
 			}
-			var row struct {
-				N        int64
-				Examples []string `bun:",array"`
-			}
-			q := fmt.Sprintf(`/* px verify: %s */ SELECT count(*) AS n, coalesce(array_agg(id) FILTER (WHERE no <= %d), '{}') AS examples
-				FROM (SELECT id, row_number() OVER () AS no FROM (%s) AS broken (id)) AS numbered`, c.what, MaxExamples, c.query)
-			if err := tx.NewRaw(q, settled, now.Clock.Virtual(settled), in.lo, in.hi).Scan(ctx, &row); err != nil {
+			if err := tx.NewRaw(c.counting(), settled, now.Clock.Virtual(settled), in.lo, in.hi).Scan(ctx, &found[i]); err != nil {
 				return fmt.Errorf("check %q: %w", c.what, err)
 			}
-			counts[i], results[i] = row.N, row.Examples
 		}
 		return nil
 	})
 	if err != nil {
 		return mapErr(err)
 	}
-	for i, f := range all {
-		f.Count += counts[i]
-		f.Examples = append(f.Examples, results[i][:min(len(results[i]), MaxExamples-len(f.Examples))]...)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, rows := range found {
+		for _, r := range rows {
+			f := t.all[i][r.No]
+			f.Count += r.N
+			f.Examples = append(f.Examples, r.Examples[:min(len(r.Examples), MaxExamples-len(f.Examples))]...)
+		}
 	}
 	return nil
+}
+
+// brokenRows are rows of a span that break one thing in the same way.
+type brokenRows struct {
+	No       int // of the check's names
+	N        int64
+	Examples []string `bun:",array"`
+}
+
+// counting is the check's query, counted, with five examples. Its comment tells
+// who looks at the database's activity what is going on.
+func (c check) counting() string {
+	no := "0"
+	if len(c.also) > 0 {
+		no = "no"
+	}
+	columns := strings.TrimSuffix("id, "+no, ", 0")
+	return fmt.Sprintf(`/* px verify: %s */ SELECT no, count(*) AS n, array_agg(id) FILTER (WHERE place <= %d) AS examples FROM (
+			SELECT id, %s AS no, row_number() OVER (PARTITION BY %s) AS place FROM (%s) AS broken (%s)) AS numbered GROUP BY no`,
+		c.what, MaxExamples, no, no, c.query, columns)
 }

@@ -101,12 +101,12 @@ func TestMissing(t *testing.T) {
 	if err := w.inspector.ArchiveTask(QueueEscalation, dead.ID()); err != nil {
 		t.Fatal(err)
 	}
-	missing, err := w.queue.Missing(t.Context(), []Arm{there, dead, gone})
+	missing, _, err := w.queue.Missing(t.Context(), []Arm{there, dead, gone})
 	if err != nil || !slices.Equal(missing, []Arm{dead, gone}) {
 		t.Errorf("missing %v, %v, want the dead and the gone", missing, err)
 	}
 	away := NewQueue(dial(t, "redis://127.0.0.1:1/0", RedisOptions{}), QueueOptions{})
-	if _, err := away.Missing(t.Context(), []Arm{there}); !errors.Is(err, model.ErrUnavailable) {
+	if _, _, err := away.Missing(t.Context(), []Arm{there}); !errors.Is(err, model.ErrUnavailable) {
 		t.Errorf("without Redis: %v, want unavailable", err)
 	}
 }
