@@ -347,3 +347,30 @@ func TestAnErasedFileThatStaysIsSweptAway(t *testing.T) {
 	_, err = os.Stat(filepath.Join(w.FilesDir, name))
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }
+
+// TestAPurgeErasesWhatWasSaidBefore of somebody whom the feedback is not about any
+// more, and nothing else.
+func TestAPurgeErasesWhatWasSaidBefore(t *testing.T) {
+	t.Parallel()
+	w := scenario.New(t, nil)
+	src := engine.Source{System: "test"}
+	said := func(subject, text string) map[string]any {
+		e := score(5)
+		e["subject"], e["text"] = subject, text
+		return e
+	}
+	f := accepted(t, w, src, said(patient, "zebra"))
+	_, err := w.Engine.Revise(t.Context(), src, f.ID, survey(t, said("MRN 5", "Well done.")))
+	require.NoError(t, err)
+	_, err = w.Engine.Decide(t.Context(), []model.FeedbackID{f.ID})
+	require.NoError(t, err)
+	require.Equal(t, []string{"feedback_revisions"}, zebra(t, w))
+	done, err := w.Engine.Purge(t.Context(), patient)
+	require.NoError(t, err)
+	assert.Equal(t, engine.Purged{}, done)
+	assert.Empty(t, zebra(t, w))
+	assert.Equal(t, "Well done.", w.Feedback(f.ID).Text)
+	require.NoError(t, w.Engine.Retain(t.Context()))
+	assert.Equal(t, "Well done.", w.Feedback(f.ID).Text)
+	provable(t, w)
+}
