@@ -30,6 +30,7 @@ func (r *Rules) Lint(p *Policy, now time.Time) Lint {
 		l.raises(fmt.Sprintf("triggers[%d].raise", i), p.Triggers[i].Raise)
 	}
 	l.shadowed(p)
+	l.retention(p.Retention)
 	l.fallbacks()
 	l.ladders()
 	l.approvers()

@@ -23,6 +23,8 @@ func TestLint(t *testing.T) {
 		{"a rule behind a wider one", "routing:\n- {name: b, source_type: survey, severity: low}\n- {name: a, source_type: survey}" + global, "routing[0]: line 2: never fits: \"a\" comes first"},
 		{"a rule behind an inactive one", "routing:\n- {name: b, source_type: survey, severity: low}\n- {name: a, source_type: survey, is_active: false}" + global, ""},
 		{"a wider rule behind a narrower one", "routing:\n- {name: a, severity: low}\n- {name: b}" + global, ""},
+		{"words kept for days that may be meant as years", "retention:\n  words_days: 3" + global, "retention.words_days: line 2: erases the words of all that ended more than 3 days ago"},
+		{"words kept for a month", "retention: {words_days: 30, messages_days: 1}" + global, ""},
 		{"a rule for another hospital", "routing:\n- {name: a, hospital: RUH}\n- {name: b, hospital: BER}" + global, ""},
 		{"no config for a hospital", "sla: [{name: r, hospital: RUH}, {name: n, hospital: NIX}, {name: b, hospital: BER, department: ED}]", ""},
 		{"no config for a department", "sla: [{name: r, hospital: RUH, department: LAB}, {name: n, hospital: NIX}, {name: b, hospital: BER}]", "sla: line 1: RUH has no SLA config of its own and there is none for all: the built-in one counts for its departments ED"},

@@ -32,6 +32,16 @@ func (c *checker) retention(r *RetentionSpec) {
 	}
 }
 
+// fewDays is below how many days of words a warning stands.
+const fewDays = 30
+
+// retention warns of what may be meant as another unit: it cannot be undone.
+func (l *linter) retention(r *RetentionSpec) {
+	if r != nil && r.WordsDays > 0 && r.WordsDays < fewDays {
+		l.warn("retention.words_days", "few", "erases the words of all that ended more than %d days ago, within a day of being applied; it cannot be undone", r.WordsDays)
+	}
+}
+
 // WordsUntil is the instant at or before which something must have ended for its
 // words to be erased now; false: none are.
 func (r *Rules) WordsUntil(now time.Time) (time.Time, bool) {
