@@ -57,10 +57,27 @@ func process(ctx context.Context, s *Settings, name string, checks func(*app) []
 	if err != nil {
 		return err
 	}
+	a.tellDurability(ctx)
 	a.log.Info().Str("version", built()).Msg("process started")
 	err = a.serve(ctx, o, all)
 	a.log.Info().Msg("process stopped")
 	return err
+}
+
+// tellDurability says once which commits PostgreSQL may lose.
+func (a *app) tellDurability(ctx context.Context) {
+	d, err := a.store.Durability(ctx)
+	if err != nil {
+		a.log.Warn().Err(err).Msg("how safe PostgreSQL keeps its commits is not known")
+		return
+	}
+	window, safe := d.Loss()
+	line := a.log.Info()
+	if !safe {
+		line = a.log.Warn()
+	}
+	line.Str("replication", d.Replication()).Str("synchronous_commit", d.Commit).Str("synchronous_standby_names", d.Standbys).
+		Str("may_be_lost", window).Msg("how safe PostgreSQL keeps its commits")
 }
 
 // serve runs the parts; the ops endpoints outlive them, so that an operator can

@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"context"
-	"net"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -26,6 +28,7 @@ import (
 type site struct {
 	*scenario.World
 	t         *testing.T
+	redis     redis.UniversalClient
 	queue     *tasks.Queue
 	scheduler *scheduler.Scheduler
 }
@@ -35,7 +38,7 @@ func deploy(t *testing.T, url string) *site {
 	rdb, err := tasks.NewRedis(url, tasks.RedisOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = rdb.Close() })
-	s := &site{World: scenario.New(t, scenario.NoAck()), t: t, queue: tasks.NewQueue(rdb, tasks.QueueOptions{Pause: 50 * time.Millisecond})}
+	s := &site{World: scenario.New(t, scenario.NoAck()), t: t, redis: rdb, queue: tasks.NewQueue(rdb, tasks.QueueOptions{Pause: 50 * time.Millisecond})}
 	s.Engine = s.NewEngine(s.queue, s.Engine.Notify)
 	w, err := worker.New(worker.Config{ForwardEvery: 50 * time.Millisecond, CheckEvery: 20 * time.Millisecond}, rdb, s.Engine, zerolog.Nop(), s.Metrics)
 	require.NoError(t, err)
@@ -87,10 +90,37 @@ func (s *site) sweep() map[string]int {
 	return healed
 }
 
+// documentedUser makes the user with the least rights that the documentation
+// has, and returns what fails the test if that was refused anything.
+func documentedUser(t *testing.T, nodes []*localenv.Node) (refused func()) {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(page), "ACL SETUSER px ")
+	require.True(t, found, "docs/operations.md has no user")
+	rules, _, _ := strings.Cut(rest, "```")
+	setUser := []any{"acl", "setuser", "px"}
+	for _, r := range strings.Fields(rules) {
+		setUser = append(setUser, r)
+	}
+	for _, n := range nodes {
+		testenv.Redis(t, n, setUser...)
+	}
+	return func() {
+		t.Helper()
+		for _, n := range nodes {
+			assert.Empty(t, testenv.Redis(t, n, "acl", "log"))
+		}
+	}
+}
+
+// TestAClusterThatForgetsAQueueIsToldItAgain also shows that the user of the
+// documentation may do all that px does.
 func TestAClusterThatForgetsAQueueIsToldItAgain(t *testing.T) {
 	t.Parallel()
 	nodes := testenv.RedisCluster(t, 3)
-	s := deploy(t, "redis+cluster://"+nodes[0].Addr+","+nodes[1].Addr)
+	refused := documentedUser(t, nodes)
+	s := deploy(t, "redis+cluster://px:password@"+nodes[0].Addr+","+nodes[1].Addr)
 	s.create(5)
 	s.sweep()
 	s.sweep() // remembers the beats
@@ -113,11 +143,15 @@ func TestAClusterThatForgetsAQueueIsToldItAgain(t *testing.T) {
 	// Again, shortly before they are due: a worker takes them in time.
 	var at time.Time
 	require.NoError(t, s.Store.DB().NewRaw("SELECT min(next_at) FROM actions").Scan(t.Context(), &at))
-	s.SetTime(at.Add(-1500 * time.Millisecond))
+	s.SetTime(at.Add(-500 * time.Millisecond))
 	forget()
 	assert.Equal(t, 5, s.sweep()["lost"])
 	testenv.Wait(t, "the worker has fired", func() bool { return s.Count("SELECT count(*) FROM deadline_events WHERE kind = 'reminder'") == 5 })
 	assert.Zero(t, s.Metric("px_healed_total", "deadlines"))
+	_, err := s.queue.Repair(t.Context())
+	assert.NoError(t, err)
+	assert.Len(t, tasks.CheckRedis(t.Context(), s.redis), 2, "appendonly is off, and no replica follows")
+	refused()
 	s.Holds()
 }
 
@@ -131,17 +165,16 @@ func TestAFailoverThatLosesJobsIsMadeWhole(t *testing.T) {
 	s.sweep()
 	s.sweep() // remembers the beats
 	s.run(s.scheduler.Run)
+	alone := func() bool {
+		return strings.Contains(strings.Join(tasks.CheckRedis(t.Context(), s.redis), "\n"), "no replica follows")
+	}
+	assert.False(t, alone(), "a replica follows")
 	testenv.Redis(t, w.Replica, "config", "set", "replica-read-only", "no")
 	testenv.Redis(t, w.Replica, "flushall")
-	require.NoError(t, w.Master.Kill())
-
-	_, port, _ := net.SplitHostPort(w.Replica.Addr)
-	testenv.Wait(t, "Sentinel has another master", func() bool {
-		at, _ := testenv.Redis(t, w.Sentinel, "sentinel", "get-master-addr-by-name", w.Name).([]any)
-		return len(at) == 2 && at[1] == port
-	})
+	w.FailOver(t)
 	testenv.Wait(t, "every job is armed again", func() bool { return s.missing() == 0 })
-	assert.GreaterOrEqual(t, s.Metric("px_healed_total", "lost"), 5.0)
+	testenv.Wait(t, "the sweep says so", func() bool { return s.Metric("px_healed_total", "lost") >= 5 })
+	assert.True(t, alone(), "the only replica is the master now")
 	s.create(1) // by a worker that has gone over to the new master
 	s.Holds()
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,13 @@ func TestOutagesAreSurvived(t *testing.T) {
 	key := c.furnish(directory(1, "", "log"), policy(hours{target: 4, reminder: 1, gap: 2}))
 	ps := c.start("producer", "worker", "scheduler", "web")
 	producer, worker := ps[0], ps[1]
+	for _, p := range ps {
+		told := slices.ContainsFunc(p.log.all(), func(l string) bool {
+			f := fields(l)
+			return f["replication"] == "asynchronous" && strings.Contains(l, "fsync is off")
+		})
+		assert.True(t, told, "%s says nothing of what PostgreSQL may lose", p.name)
+	}
 
 	require.NoError(t, servers.Redis.Stop())
 	for _, p := range ps {

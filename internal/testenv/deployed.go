@@ -68,12 +68,28 @@ func RedisSentinel(tb testing.TB) Watched {
 		return strings.Contains(info, "master_link_status:up")
 	})
 	Redis(tb, w.Sentinel, "sentinel", "monitor", w.Name, host, port, 1)
-	Redis(tb, w.Sentinel, "sentinel", "set", w.Name, "down-after-milliseconds", 300, "failover-timeout", 3000)
+	// A busy machine alone is no reason for a failover.
+	Redis(tb, w.Sentinel, "sentinel", "set", w.Name, "down-after-milliseconds", 60_000, "failover-timeout", 3000)
 	Wait(tb, "Sentinel knows the replica", func() bool {
 		replicas, _ := Redis(tb, w.Sentinel, "sentinel", "replicas", w.Name).([]any)
 		return len(replicas) == 1
 	})
 	return w
+}
+
+// FailOver kills the master and returns when Sentinel has made the replica the
+// next one.
+func (w Watched) FailOver(tb testing.TB) {
+	tb.Helper()
+	Redis(tb, w.Sentinel, "sentinel", "set", w.Name, "down-after-milliseconds", 1000)
+	if err := w.Master.Kill(); err != nil {
+		tb.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(w.Replica.Addr)
+	Wait(tb, "Sentinel has another master", func() bool {
+		at, _ := Redis(tb, w.Sentinel, "sentinel", "get-master-addr-by-name", w.Name).([]any)
+		return len(at) == 2 && at[1] == port
+	})
 }
 
 func startNode(tb testing.TB, start func(context.Context, localenv.Options) (*localenv.Node, error)) *localenv.Node {

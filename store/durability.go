@@ -1,0 +1,48 @@
+package store
+
+import (
+	"context"
+	"fmt"
+)
+
+// Durability is how safe a commit is by the settings of PostgreSQL.
+type Durability struct {
+	Fsync    bool
+	Commit   string // synchronous_commit of this program's sessions
+	Standbys string // synchronous_standby_names
+}
+
+// Durability reads the settings.
+func (s *Store) Durability(ctx context.Context) (d Durability, err error) {
+	err = s.db.NewRaw("SELECT current_setting('fsync') = 'on', current_setting('synchronous_commit'), current_setting('synchronous_standby_names')").
+		Scan(ctx, &d.Fsync, &d.Commit, &d.Standbys)
+	if err != nil {
+		return d, mapErr(fmt.Errorf("read how safe a commit is: %w", err))
+	}
+	return d, nil
+}
+
+// Replication is "synchronous" or "asynchronous". PostgreSQL does not know of a
+// service that replicates its disks.
+func (d Durability) Replication() string {
+	if d.Standbys == "" || d.Commit == "off" || d.Commit == "local" {
+		return "asynchronous"
+	}
+	return "synchronous"
+}
+
+// Loss says in plain words which answered commits may be lost. With safe they
+// outlive at least a crash of the server.
+func (d Durability) Loss() (window string, safe bool) {
+	switch {
+	case !d.Fsync:
+		return "anything, when the machine crashes: fsync is off", false
+	case d.Commit == "off":
+		return "the last 0.6 s or so, when the server crashes: synchronous_commit is off", false
+	case d.Replication() == "asynchronous":
+		return "what no standby has yet, when the primary is lost for good", true
+	case d.Commit == "remote_write":
+		return "what the standby has not yet on disk, when primary and standby are lost at the same time", true
+	}
+	return "none", true
+}
