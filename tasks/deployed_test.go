@@ -56,6 +56,33 @@ func TestClusterWithTLS(t *testing.T) {
 	if done, err := w.queue.Repair(t.Context()); err != nil || done.Total() != 0 {
 		t.Errorf("repaired %+v, %v", done, err)
 	}
+	_, before, err := w.queue.Beat(t.Context(), "moved")
+	if err != nil {
+		t.Fatal(err)
+	}
+	moveSlot(t, nodes, beatKey("moved"))
+	if n, after, err := w.queue.Beat(t.Context(), "moved"); n != 1 || after == before || err != nil {
+		t.Errorf("beat after the move to another master = %d, %v, same run id: %t", n, err, after == before)
+	}
+}
+
+// moveSlot gives the slot of a key, which is forgotten, to another master.
+func moveSlot(t *testing.T, nodes []*localenv.Node, key string) {
+	t.Helper()
+	slot := testenv.Redis(t, nodes[0], "cluster", "keyslot", key)
+	from := slices.IndexFunc(nodes, func(n *localenv.Node) bool {
+		keys, _ := testenv.Redis(t, n, "keys", key).([]any)
+		return len(keys) == 1
+	})
+	if from < 0 {
+		t.Fatalf("no master has %s", key)
+	}
+	source, target := nodes[from], nodes[(from+1)%len(nodes)]
+	id := testenv.Redis(t, target, "cluster", "myid")
+	testenv.Redis(t, source, "del", key)
+	testenv.Redis(t, target, "cluster", "setslot", slot, "importing", testenv.Redis(t, source, "cluster", "myid"))
+	testenv.Redis(t, target, "cluster", "setslot", slot, "node", id)
+	testenv.Redis(t, source, "cluster", "setslot", slot, "node", id)
 }
 
 // TestAMasterThatIsAwayStopsItsQueuesAlone: the others' pipelines are not held up.

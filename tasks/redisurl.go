@@ -22,7 +22,7 @@ var (
 	errBroken   = errors.New("cannot be read: is a % in the user or the password written as %25?")
 	errHost     = errors.New("each host must be a name or an address, with commas between them, such as redis1:6379,redis2:6379 or [2001:db8::1]:6379")
 	errHosts    = errors.New("redis:// has one host; several are those of redis+sentinel:// or redis+cluster://")
-	errMaster   = errors.New("Sentinel needs the name of the master after the hosts: redis+sentinel://host1:26379,host2:26379/mymaster, or …/mymaster/0 with the number of a database")
+	errMaster   = errors.New("a URL of Sentinels needs the name of the master after the hosts: redis+sentinel://host1:26379,host2:26379/mymaster, or …/mymaster/0 with the number of a database")
 	errDatabase = errors.New("a cluster has no databases: redis+cluster://host1:6379,host2:6379, and nothing behind the hosts but options")
 	errTLSOnly  = errors.New("ca_file, cert_file, key_file and skip_verify are for TLS: rediss://, rediss+sentinel:// or rediss+cluster://")
 	errKeyPair  = errors.New("cert_file and key_file go together")
