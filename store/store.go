@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -151,6 +152,9 @@ func (s *Store) inTxAs(ctx context.Context, o *sql.TxOptions, fn func(ctx contex
 		}
 		return fn(ctx, tx, txState{Now: r.now(), Rules: rules, Dir: dir})
 	})
+	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+		err = ctx.Err() // whose end it was that rolled it back, between two statements
+	}
 	return mapErr(err)
 }
 
