@@ -12,6 +12,7 @@ SEED ?= 1
 HOURS ?= 24
 BENCH ?= .
 PKG ?= ./...
+DURATION ?= 5m
 FUZZTIME ?= 10m
 FUZZ ?= .
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -106,6 +107,9 @@ torture: ## Break real processes at random and compare with a model, e.g. make t
 .PHONY: torture-mutants
 torture-mutants: ## Torture px with one bug after another, each of which must be found
 	go run ./internal/torture -mutants -hours 6 -speed 1200 -rate 8 -moves 12 -drain 60s $(ARGS)
+.PHONY: overload
+overload: ## Offer the intake ten times what it takes, for DURATION (5m), and check that it keeps what it accepts
+	go run ./internal/overload -for $(DURATION)
 
 .PHONY: microbench
 microbench: ## Run Go benchmarks, e.g. make microbench BENCH=Decide PKG=./sla

@@ -39,6 +39,7 @@ func tools() []string {
 		"internal/house",
 		"internal/listbench",
 		"internal/localenv",
+		"internal/overload",
 		"internal/receiver",
 		"internal/sampledata",
 		"internal/scenario",
