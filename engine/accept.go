@@ -162,8 +162,12 @@ func (e *Engine) accept(ctx context.Context, src Source, n int, at func(int) *dr
 func (e *Engine) acceptInTime(ctx context.Context, src Source, chunk []Receipt, at func(int) *draft) error {
 	bounded, cancel := context.WithTimeout(ctx, e.AcceptTimeout)
 	defer cancel()
+	// The line has half of the time: who has come to their turn is not to be
+	// given up in the middle of the commit.
+	line, leave := context.WithTimeout(bounded, e.AcceptTimeout/2)
+	defer leave()
 	n := int64(len(chunk))
-	err := e.accepting.Acquire(bounded, n)
+	err := e.accepting.Acquire(line, n)
 	if err == nil {
 		defer e.accepting.Release(n)
 		ds := make([]*draft, n)
