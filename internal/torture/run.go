@@ -25,6 +25,8 @@ const (
 	realSlack = 15 * time.Second
 	// recovery is how long after a fault lateness is put down to it.
 	recovery = 12 * time.Second
+	// lull is how much domain time passes between two faults, on average.
+	lull = 20 * time.Minute
 	// calmLate is how late anything may be that no fault explains; the machine may be a busy one.
 	calmLate = 30 * time.Second
 )
@@ -139,7 +141,7 @@ func (c *cluster) storm(ctx context.Context, cfg config) []window {
 	r := rand.New(rand.NewPCG(cfg.seed, 0))
 	var all []window
 	var left []fault
-	for sleep(ctx, time.Second+time.Duration(r.IntN(2000))*time.Millisecond) {
+	for sleep(ctx, time.Duration(float64(lull)*(0.5+r.Float64())/cfg.speed)) {
 		if len(left) < 2 {
 			more := deck(cfg.only)
 			r.Shuffle(len(more), func(i, j int) { more[i], more[j] = more[j], more[i] })
