@@ -19,7 +19,6 @@ func (d divergence) Error() string {
 type checker struct {
 	l     *ledger
 	clock model.Clock
-	slack time.Duration // domain time
 	moves map[string]*asked
 	sents []*sent
 
@@ -192,7 +191,7 @@ func (k *checker) standing(where string, l *life, a *model.Action) {
 	next := "nothing"
 	if plan := l.plan(); len(plan) > 0 {
 		next = fmt.Sprintf("%s %d at %s", plan[0].kind, plan[0].stage, plan[0].at.Format(time.DateTime))
-		if !plan[0].at.After(k.l.asOf.Add(-k.slack)) {
+		if !plan[0].at.After(k.l.asOf) {
 			k.differ(where, "taken: "+next, "it is not")
 		}
 	}

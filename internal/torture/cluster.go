@@ -38,6 +38,7 @@ type cluster struct {
 	store   *store.Store
 	redis   *redis.Client // past the proxy
 	clock   model.Clock
+	stopped time.Time // domain time at which the clock was stopped; zero: it runs
 	env     []string
 	key     string
 
@@ -193,12 +194,19 @@ func (c *cluster) close() error {
 
 // now is the domain time, whole seconds.
 func (c *cluster) now() time.Time {
+	if !c.stopped.IsZero() {
+		return c.stopped
+	}
 	return c.clock.Virtual(time.Now().UTC()).Truncate(time.Second)
 }
 
-// span is how much domain time passes in a real one.
-func (c *cluster) span(real time.Duration) time.Duration {
-	return time.Duration(float64(real) * c.clock.Speed)
+// stopClock all but stops the domain clock where it is, so that nothing more
+// comes due and what has come due can be told from what has not.
+func (c *cluster) stopClock(ctx context.Context) error {
+	return await(ctx, finishWait, "the clock stops", func() error {
+		return c.store.DB().NewRaw(`UPDATE clock SET virtual_epoch = virtual_epoch + speed * (clock_timestamp() - real_epoch),
+			real_epoch = clock_timestamp(), speed = 1e-6 RETURNING virtual_epoch`).Scan(ctx, &c.stopped)
+	})
 }
 
 // await asks again and again until there is no error; after wait it returns the last one.

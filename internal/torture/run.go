@@ -21,8 +21,6 @@ const (
 	finishWait = 60 * time.Second
 	// verifyWait is how long px verify may find what is only under way.
 	verifyWait = 5 * time.Second
-	// realSlack is how long after its time the last event may still be on its way when the processes end.
-	realSlack = 15 * time.Second
 	// recovery is how long after a fault lateness is put down to it.
 	recovery = 12 * time.Second
 	// lull is how much domain time passes between two faults, on average.
@@ -103,6 +101,9 @@ func run(ctx context.Context, cfg config) (res *result, err error) {
 	defer d.client.CloseIdleConnections()
 	res = &result{config: cfg, windows: c.play(ctx, cfg, d, h), crashes: map[string]int{}, granted: map[string]int{}}
 	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := c.stopClock(ctx); err != nil {
 		return nil, err
 	}
 	if err := c.drain(ctx, cfg.drain); err != nil {
@@ -201,7 +202,7 @@ func (c *cluster) drain(ctx context.Context, wait time.Duration) error {
 		var undecided, open, late int
 		err := c.store.DB().NewRaw(`SELECT (SELECT count(*) FROM feedback WHERE decision IS NULL),
 			(SELECT count(*) FROM messages WHERE state IN ('pending', 'sending')),
-			(SELECT count(*) FROM actions WHERE next_at < ?::timestamptz)`, c.now().Add(-c.span(realSlack/2))).Scan(ctx, &undecided, &open, &late)
+			(SELECT count(*) FROM actions WHERE next_at <= ?::timestamptz)`, c.now()).Scan(ctx, &undecided, &open, &late)
 		if err == nil && undecided+open+late > 0 {
 			err = fmt.Errorf("%d undecided, %d messages open, %d events late", undecided, open, late)
 		}
@@ -223,7 +224,7 @@ func (c *cluster) judge(ctx context.Context, res *result, d *desk, h *house) err
 	if err != nil {
 		return err
 	}
-	k := &checker{l: l, clock: c.clock, slack: c.span(realSlack), moves: h.all, sents: d.all}
+	k := &checker{l: l, clock: c.clock, moves: h.all, sents: d.all}
 	k.check()
 	calls := c.hook.All()
 	k.messages(calls)

@@ -230,5 +230,5 @@ func story() (*checker, *model.Action) {
 		logs: map[model.ActionID][]logRow{a.ID: rows}, events: map[model.ActionID][]model.DeadlineEvent{a.ID: es}, commits: commits,
 	}
 	s := &sent{id: "e", negative: true, severity: "low", feedback: f.ID.String(), clock: born, answers: 1, accepted: 1}
-	return &checker{l: l, clock: model.Clock{RealEpoch: start, VirtualEpoch: start, Speed: 1}, slack: time.Second, moves: map[string]*asked{}, sents: []*sent{s}}, &l.actions[0]
+	return &checker{l: l, clock: model.Clock{RealEpoch: start, VirtualEpoch: start, Speed: 1}, moves: map[string]*asked{}, sents: []*sent{s}}, &l.actions[0]
 }
