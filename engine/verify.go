@@ -39,6 +39,9 @@ func unasked(err error) error {
 	return fmt.Errorf("%w: %w", ErrQueueUnasked, err)
 }
 
+// Invariants lists the invariants that findings name.
+func Invariants() []string { return []string{"I1", "I2", "I3", "I4", "I5", "I6", "I7"} }
+
 // Verify checks the invariants on the live system: the ledger itself, the ends of
 // all log chains and a part of the chains, and with a queue also Redis against
 // the ledger, both ways. No finding means all hold. With ErrQueueUnasked the

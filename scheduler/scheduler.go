@@ -3,6 +3,8 @@ package scheduler
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,9 +52,7 @@ func New(o Options) *Scheduler {
 	s := &Scheduler{o: o}
 	s.start = s.startTicks
 	for _, sw := range Sweeps(o.Engine, o.Redis) {
-		s.sweeps = append(s.sweeps, &sweeper{
-			Sweep: sw, store: o.Store, holder: o.Holder, lease: o.Lease, metrics: o.Metrics, log: o.Log,
-		})
+		s.sweeps = append(s.sweeps, s.sweeper(sw))
 	}
 	if o.Heartbeat != "" {
 		s.heart = newHeartbeat(o.Heartbeat, s.sweeps, o.Log)
@@ -65,8 +65,28 @@ func New(o Options) *Scheduler {
 
 // Once runs every sweep one time, in order, and returns how much each healed.
 func (s *Scheduler) Once(ctx context.Context) (map[string]int, error) {
+	return once(ctx, s.sweeps)
+}
+
+// Only is Once for the sweeps of these names; "messages" are those of all
+// channels, and store.HealedByArming hands every live job to the queue again.
+func (s *Scheduler) Only(ctx context.Context, names ...string) (map[string]int, error) {
+	var chosen []*sweeper
+	for _, sw := range append(slices.Clone(s.sweeps), s.sweeper(Sweep{store.HealedByArming, s.o.Engine.ArmAgain})) {
+		if kind, _, _ := strings.Cut(sw.Name, ":"); slices.Contains(names, kind) {
+			chosen = append(chosen, sw)
+		}
+	}
+	return once(ctx, chosen)
+}
+
+func (s *Scheduler) sweeper(sw Sweep) *sweeper {
+	return &sweeper{Sweep: sw, store: s.o.Store, holder: s.o.Holder, lease: s.o.Lease, metrics: s.o.Metrics, log: s.o.Log}
+}
+
+func once(ctx context.Context, sweeps []*sweeper) (map[string]int, error) {
 	healed := map[string]int{}
-	for _, sw := range s.sweeps {
+	for _, sw := range sweeps {
 		n, _, err := sw.Run(ctx)
 		if err != nil {
 			return healed, fmt.Errorf("sweep %s: %w", sw.Name, err)

@@ -43,7 +43,7 @@ func TestClusterWithTLS(t *testing.T) {
 	}
 	e := everything()
 	mustEnqueue(t, w.queue, e)
-	if missing, err := w.queue.Missing(t.Context(), append(e.Arm, armOf(model.EventOverdue, 0))); len(missing) != 1 || err != nil {
+	if missing, _, err := w.queue.Missing(t.Context(), append(e.Arm, armOf(model.EventOverdue, 0))); len(missing) != 1 || err != nil {
 		t.Errorf("missing %v, %v, want the one that was never armed", missing, err)
 	}
 	depths, err := w.queue.Depths(t.Context())

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -174,6 +175,59 @@ func TestVerifyWithoutRedisChecksTheDatabase(t *testing.T) {
 	assert.Equal(t, 1, r.code)
 	assert.Contains(t, r.out, `"redis_checked":false`)
 	assert.Contains(t, r.out, "armed gen ahead of the plan")
+}
+
+// TestVerifySaysWhatItWouldMendFirst: nothing is changed without --yes, and what
+// no sweep mends stays and is named.
+func TestVerifySaysWhatItWouldMendFirst(t *testing.T) {
+	t.Parallel()
+	c, ref := withAction(t)
+	assert.Contains(t, c.px("verify", "--repair"), "every invariant holds")
+	for _, sql := range []string{
+		"UPDATE actions SET armed_gen = 0, arm_after = clock_timestamp() - interval '1 hour' WHERE ref = ?",
+		"UPDATE actions SET escalation_level = 3 WHERE ref = ?",
+	} {
+		_, err := c.store.DB().NewRaw(sql, ref).Exec(t.Context())
+		require.NoError(t, err)
+	}
+	for range 2 {
+		r := c.command(nil, "verify", "--repair")
+		assert.Equal(t, 1, r.code)
+		assert.Contains(t, r.out, "I2  job not armed for too long: 1 rows")
+		assert.Contains(t, r.out, "the sweep unarmed would mend this")
+		assert.Contains(t, r.out, "no sweep mends this")
+		assert.Contains(t, r.out, "nothing was changed; with --yes these sweeps run: unarmed")
+	}
+	r := c.command(nil, "verify", "--repair", "--yes")
+	assert.Equal(t, 1, r.code)
+	assert.Contains(t, r.out, "sweep unarmed: 1 healed")
+	assert.NotContains(t, r.out, "not armed")
+	assert.Contains(t, r.out, "I3  escalation level differs from the events: 1 rows")
+	r = c.command(nil, "verify", "--repair", "--yes", "--json")
+	assert.Equal(t, 1, r.code)
+	assert.Contains(t, r.out, `"violations":1,`)
+	assert.NotContains(t, r.out, "healed")
+}
+
+func TestVerifyLooksForAMarker(t *testing.T) {
+	t.Parallel()
+	redisURL := testenv.RedisURL(t)
+	c := newCluster(t, testenv.DatabaseURL(t), redisURL)
+	assert.Contains(t, c.px("verify", "--marker", "Mrs. Jones"), "every invariant holds")
+	opt, err := redis.ParseURL(redisURL)
+	require.NoError(t, err)
+	rdb := redis.NewClient(opt)
+	t.Cleanup(func() { _ = rdb.Close() })
+	require.NoError(t, rdb.Set(t.Context(), "px:note", "said by mrs. jones", 0).Err())
+	require.NoError(t, rdb.Set(t.Context(), "of Mrs. Jones", "", 0).Err())
+	r := c.command(nil, "verify", "--marker", "Mrs. Jones")
+	assert.Equal(t, 1, r.code)
+	assert.Contains(t, r.out, "I7  the text of the marker is in Redis: 2 rows")
+	assert.Contains(t, r.out, "px:note")
+	assert.NotContains(t, r.out+r.err, "Jones")
+	for _, args := range [][]string{{"--marker", "abc"}, {"--yes"}} {
+		assert.Equal(t, 2, c.command(nil, append([]string{"verify"}, args...)...).code, args)
+	}
 }
 
 func TestTheQuarantineTellsWhatToMap(t *testing.T) {

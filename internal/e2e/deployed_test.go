@@ -76,7 +76,7 @@ func (s *site) create(n int) {
 func (s *site) missing() int {
 	arms, err := s.Store.Armed(s.t.Context(), model.ActionID{}, 1000)
 	require.NoError(s.t, err)
-	gone, err := s.queue.Missing(s.t.Context(), arms)
+	gone, _, err := s.queue.Missing(s.t.Context(), arms)
 	if err != nil {
 		return -1
 	}

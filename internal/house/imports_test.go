@@ -45,6 +45,7 @@ func tools() []string {
 		"internal/scenario",
 		"internal/testenv",
 		"internal/torture",
+		"internal/verifybench",
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -101,6 +102,7 @@ type bench struct {
 	store   *store.Store
 	queue   *tasks.Queue
 	engine  *engine.Engine
+	mu      sync.Mutex // several checks run at a time
 	queries map[string]time.Duration
 }
 
@@ -245,6 +247,8 @@ func (b *bench) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Cont
 // AfterQuery implements bun.QueryHook.
 func (b *bench) AfterQuery(_ context.Context, e *bun.QueryEvent) {
 	if m := checkName.FindStringSubmatch(e.Query); m != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
 		b.queries[m[1]] += time.Since(e.StartTime)
 	}
 }
