@@ -91,7 +91,7 @@ func (r *reader) content(n ast.Node) ast.Node {
 func (r *reader) read(path string, node ast.Node, v reflect.Value) {
 	n := r.content(node)
 	if n == nil {
-		r.faults.Add(path, "format", "names an anchor that is not in the document")
+		r.faults.Add(orDocument(path), "format", "names an anchor that is not in the document")
 		return
 	}
 	if n.Type() == ast.NullType {

@@ -44,6 +44,7 @@ func TestPolicyFaults(t *testing.T) {
 		{"a list for a value", "routing:\n- name: [a]", "routing[0].name: line 2: must be a single value"},
 		{"an empty element", "routing:\n- name: a\n-", "routing[1]: line 3: must not be empty"},
 		{"an alias to nowhere", "max_age: *x", "max_age: line 1: names an anchor"},
+		{"an alias for the whole", "*x", "document: line 1: names an anchor"},
 		{"an alias to what it stands in", "routing: &x [*x]", "routing[0]: line 1: must be a mapping"},
 		{"words for a number", "sla:\n- name: a\n  low_hours: ten", "sla[0].low_hours: line 3: must be a whole number"},
 		{"a fraction for whole hours", "sla:\n- name: a\n  low_hours: 0.5", "sla[0].low_hours: line 3: must be a whole number"},
