@@ -39,7 +39,8 @@ func FuzzSignature(f *testing.F) {
 			return w.verifier.Verify(body, h)
 		}
 		given := before + good + after // a list with blanks between
-		signed := slices.Contains(strings.Split(given, " "), good)
+		// What stands behind one more comma the library does not look at.
+		signed := slices.ContainsFunc(strings.Split(given, " "), func(s string) bool { return strings.HasPrefix(s+",", good+",") })
 		fresh := late > -299 && late < 299
 		err := check(given)
 		if err == nil {
