@@ -118,6 +118,8 @@ func breaches() []breach {
 			`UPDATE action_logs SET log_type = 'created' WHERE action_id = ?0 AND seq = 2`}},
 		{"I6", "log's last row is not the one that the action knows", []string{
 			`UPDATE actions SET log_hash = sha256('another') WHERE id = ?0`}},
+		{"I6", "action erased, but its words are there", []string{
+			`UPDATE actions SET erased_at = updated_at + interval '1 second' WHERE id = ?0`}},
 		{"I6", "status differs from the log", []string{
 			`UPDATE actions SET status = 'in_progress' WHERE status = 'closed'`}},
 	}

