@@ -248,11 +248,11 @@ func staleTasks(ctx context.Context, c *cluster, r *rand.Rand) error {
 	kinds := model.EventKinds()
 	for i := range as {
 		for gen := max(0, as[i].Gen-3); gen <= as[i].Gen+1; gen++ {
-			stage := r.IntN(3)
-			if gen > as[i].Gen {
-				stage += 10 // not the id of the job that is to be armed next: px would take it for that one
+			kind, stage := kinds[r.IntN(len(kinds))], r.IntN(3)
+			if gen > as[i].Gen { // not the id of the job that is to be armed next: px would take it for that one
+				kind, stage = model.EventReminder, 10
 			}
-			e.Arm = append(e.Arm, tasks.Arm{ActionID: as[i].ID, Kind: kinds[r.IntN(len(kinds))], Stage: stage, Gen: gen, At: time.Now()})
+			e.Arm = append(e.Arm, tasks.Arm{ActionID: as[i].ID, Kind: kind, Stage: stage, Gen: gen, At: time.Now()})
 		}
 		if as[i].FeedbackID != nil {
 			e.Create = append(e.Create, *as[i].FeedbackID)
