@@ -55,7 +55,8 @@ func (a *Actor) Person() *model.UserID {
 	if a.User == nil {
 		return nil
 	}
-	return &a.User.ID
+	id := a.User.ID // the directory is everybody's
+	return &id
 }
 
 // Scope names key and person, for what each of them asks for once.

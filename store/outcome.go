@@ -125,7 +125,9 @@ func insert[T any](ctx context.Context, tx bun.Tx, what string, rows []T) error 
 	if len(rows) == 0 {
 		return nil
 	}
-	if _, err := tx.NewInsert().Model(&rows).Exec(ctx); err != nil {
+	// bun would ask for columns that are nil in some row, and write the answers to
+	// what the pointers of the others point to.
+	if _, err := tx.NewInsert().Model(&rows).Returning("NULL").Exec(ctx); err != nil {
 		return fmt.Errorf("write %s: %w", what, err)
 	}
 	return nil
