@@ -48,7 +48,7 @@ client: ## Write internal/apiclient from the description of the HTTP interface
 fuzz: ## Run every fuzz target, one after the other, for FUZZTIME each (10m); FUZZ picks some by name
 	for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
 		for target in $$(grep -ho '^func Fuzz[A-Za-z]*' $$pkg/*_test.go | cut -c 6- | grep -E '$(FUZZ)'); do \
-			go test $$pkg -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -parallel 1; \
+			go test $$pkg -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s -parallel 1; \
 		done; \
 	done
 
