@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -114,7 +113,7 @@ func (o *ordeal) turn() {
 	}
 	if !o.flushed && o.sent >= batches/2 && o.remembers() {
 		require.Zero(o.t, healed(o.t, o.scheduler, "lost"), "armed again before anything was lost")
-		o.redis(func(c *redis.Client) error { return c.FlushAll(o.t.Context()).Err() })
+		require.NoError(o.t, redisAt(o.t, o.servers.RedisURL).FlushAll(o.t.Context()).Err())
 		o.flushed = true
 		until(o.t, 30*time.Second, "the lost jobs are armed again", func() (bool, string) {
 			n := healed(o.t, o.scheduler, "lost")
@@ -153,15 +152,6 @@ func (o *ordeal) checkWorkWentOn() {
 	half := o.since.Add(outage / 2)
 	assert.Positive(o.t, o.count("SELECT count(*) FROM deadline_events WHERE fired > ?::timestamptz", half), "events while Redis was away")
 	assert.Positive(o.t, o.count("SELECT count(*) FROM messages WHERE sent_at > ?::timestamptz", half), "deliveries while Redis was away")
-}
-
-func (o *ordeal) redis(do func(*redis.Client) error) {
-	o.t.Helper()
-	opt, err := redis.ParseURL(o.servers.RedisURL)
-	require.NoError(o.t, err)
-	c := redis.NewClient(opt)
-	defer func() { _ = c.Close() }()
-	require.NoError(o.t, do(c))
 }
 
 func (o *ordeal) sendBatch() {
