@@ -135,8 +135,9 @@ func (s *Store) verifySpan(ctx context.Context, table string, in span, t *tally)
 		now := r.now()
 		settled := now.Machine.Add(-flight)
 		// A span is a small part of its table, whatever the planner thinks of
-		// what it is joined to.
-		if _, err := tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"); err != nil {
+		// what it is joined to: no more is worth reading, nor more processes than
+		// one, and what is sorted of it fits into memory.
+		if _, err := tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL work_mem = '32MB'"); err != nil {
 			return fmt.Errorf("prepare the checks: %w", err)
 		}
 		for i, c := range checks() {

@@ -68,8 +68,9 @@ func planChecks() []check {
 			WHERE action_id > ?2 AND action_id <= ?3 AND kind = 'escalation' AND stage > 1 AND NOT EXISTS (
 				SELECT FROM deadline_events o WHERE o.action_id = e.action_id AND o.period = e.period AND o.kind = 'escalation'
 					AND o.stage = e.stage - 1 AND o.fired <= e.fired AND o.planned <= e.planned)`, nil},
-		{"I3", "overdue mark differs from the events", "actions", "", `SELECT a.id::text FROM actions a WHERE a.id > ?2 AND a.id <= ?3 AND a.is_overdue <> EXISTS (
-			SELECT FROM deadline_events e WHERE e.action_id = a.id AND e.period = a.period AND e.kind = 'overdue')`, nil},
+		{"I3", "overdue mark differs from the events", "actions", "", `SELECT a.id::text FROM actions a
+			LEFT JOIN deadline_events e ON e.action_id = a.id AND e.action_id > ?2 AND e.action_id <= ?3 AND e.period = a.period AND e.kind = 'overdue'
+			WHERE a.id > ?2 AND a.id <= ?3 AND a.is_overdue <> (e.id IS NOT NULL)`, nil},
 		{"I3", "escalation level differs from the events", "actions", "", `SELECT a.id::text FROM actions a
 			LEFT JOIN (SELECT action_id, period, count(*) AS stages FROM deadline_events
 				WHERE action_id > ?2 AND action_id <= ?3 AND kind = 'escalation' GROUP BY action_id, period) e ON e.action_id = a.id
@@ -100,14 +101,14 @@ func storyChecks() []check {
 		{"I6", "action erased, but its words are there", "actions", "", `SELECT id::text FROM actions WHERE id > ?2 AND id <= ?3 AND erased_at > updated_at
 			AND (title, description, rejection_reason, action_plan, outcome, hold_reason, complainant_not_informed, metadata) <> ('', '', '', '', '', '', '', '{}')`, nil},
 		{"I6", "log rows not gapless", "actions", "", `SELECT s.id::text, v.no FROM (
-				SELECT a.id, a.status, a.log_seq, a.log_hash, count(l.id) AS rows, coalesce(max(l.seq), 0) AS last,
+				SELECT a.id, a.log_seq, count(l.id) AS rows, coalesce(max(l.seq), 0) AS last,
 					count(*) FILTER (WHERE l.log_type = 'created') AS begins, min(l.seq) FILTER (WHERE l.log_type = 'created') AS first,
-					decode(max(encode(l.row_hash, 'hex')) FILTER (WHERE l.seq = a.log_seq), 'hex') AS hash,
-					substr(max(lpad(l.seq::text, 10, '0') || l.new_status) FILTER (WHERE l.new_status <> ''), 11) AS logged
+					coalesce(bool_or(l.row_hash IS NOT DISTINCT FROM a.log_hash) FILTER (WHERE l.seq = a.log_seq), a.log_hash IS NULL) AS known,
+					max(l.seq) FILTER (WHERE l.new_status <> '') AS moved, max(l.seq) FILTER (WHERE l.new_status = a.status) AS here
 				FROM actions a LEFT JOIN action_logs l ON l.action_id = a.id AND l.action_id > ?2 AND l.action_id <= ?3
 				WHERE a.id > ?2 AND a.id <= ?3 GROUP BY a.id) s
 			CROSS JOIN LATERAL (VALUES (0, rows <> log_seq OR last <> log_seq), (1, begins <> 1 OR first <> 1),
-				(2, log_hash IS DISTINCT FROM hash), (3, logged <> status)) v (no, broken)
+				(2, NOT known), (3, moved IS NOT NULL AND moved IS DISTINCT FROM here)) v (no, broken)
 			WHERE v.broken`,
 			[]string{"log begins twice, or without the action's creation", "log's last row is not the one that the action knows", "status differs from the log"}},
 	}
