@@ -14,10 +14,7 @@ func (e *Engine) Fire(ctx context.Context, ref store.DeadlineRef) (store.FireRes
 	if err != nil {
 		return store.FireResult{}, err
 	}
-	r, ok := all[ref]
-	if !ok { // another ref of the same action, with a newer gen, was in the batch
-		return store.FireResult{Ref: ref, Outcome: store.Stale}, nil
-	}
+	r := all[ref]
 	return r, r.Err
 }
 

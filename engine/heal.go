@@ -171,7 +171,7 @@ func (e *Engine) Lost(ctx context.Context, b Beater, queue string) (lost bool, n
 const lostMark = "lost"
 
 // ArmAgain hands over every live job in next_at order, one batch a turn. A job
-// that the queue still has answers a conflict, which costs nothing.
+// that the queue still has stays, a dead one makes room.
 func (e *Engine) ArmAgain(ctx context.Context, after store.Keyset) (Turn, error) {
 	effects, next, err := e.Store.Armable(ctx, after, healBatch)
 	if err != nil || effects.Empty() {

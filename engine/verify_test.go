@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -125,6 +126,9 @@ func TestVerifyFindsEveryFaultOfRedis(t *testing.T) {
 				t.Errorf("found %q, want %q", got, tt.want)
 			}
 			for _, f := range found {
+				if f.HealedBy == store.HealedByArming {
+					w.mends(t)
+				}
 				if strings.Contains(fmt.Sprint(f.Examples), "Jones") || f.Count == 0 || len(f.Examples) == 0 {
 					t.Errorf("finding %+v, want examples, and no foreign words", f)
 				}
@@ -161,6 +165,63 @@ func (w *armed) armAgain(t *testing.T) {
 	}
 	if _, err := w.q.Repair(t.Context()); err != nil { // registers the queues
 		t.Fatal(err)
+	}
+}
+
+// mends arms all again, which leaves nothing of what arming is said to heal.
+func (w *armed) mends(t *testing.T) {
+	t.Helper()
+	w.armAgain(t)
+	_, found := w.names(t)
+	for _, f := range found {
+		if f.HealedBy == store.HealedByArming {
+			t.Errorf("after arming again there is %s %v", f.What, f.Examples)
+		}
+	}
+}
+
+// TestARunningTaskIsNoArmedJob: one that has read the row before it got to its
+// gen, which a database that was put back brings about, ends and is gone.
+func TestARunningTaskIsNoArmedJob(t *testing.T) {
+	t.Parallel()
+	w := newArmed(t)
+	a := w.arms[0]
+	running, end := make(chan struct{}), make(chan struct{})
+	srv := asynq.NewServerFromRedisClient(w.rdb, asynq.Config{
+		Queues: map[string]int{tasks.QueueOf(a.Kind): 1}, TaskCheckInterval: 10 * time.Millisecond, LogLevel: asynq.FatalLevel,
+	})
+	err := srv.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
+		close(running)
+		<-end
+		return nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := sync.OnceFunc(func() { close(end); srv.Shutdown() })
+	defer stop()
+	w.do(t, "FLUSHDB")
+	w.enqueue(t, tasks.QueueOf(a.Kind), a.ID(), time.Now())
+	<-running
+	w.armAgain(t)
+	w.Exec("UPDATE actions SET armed_gen = 0 WHERE id = ?", a.ActionID)
+	heal := func() int {
+		w.Exec("UPDATE actions SET arm_after = 'epoch' WHERE id = ?", a.ActionID)
+		turn, err := w.Engine.HealUnarmed(t.Context(), store.Keyset{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return turn.Healed
+	}
+	if n := heal(); n != 0 {
+		t.Errorf("%d armed while a task of that id ran, want none", n)
+	}
+	stop()
+	if n := heal(); n != 1 {
+		t.Errorf("then %d armed, want the one", n)
+	}
+	if got, found := w.names(t); got != "" {
+		t.Errorf("found %s: %+v", got, found)
 	}
 }
 

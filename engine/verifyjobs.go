@@ -20,7 +20,7 @@ func newJobFindings() *jobFindings {
 	return &jobFindings{
 		missing: store.Finding{Invariant: "I2", What: "job not in Redis", HealedBy: store.HealedByArming},
 		stale:   store.Finding{Invariant: "I2", What: "job of an earlier gen in Redis, and the current one is not", HealedBy: store.HealedByArming},
-		late:    store.Finding{Invariant: "I2", What: "job in Redis is scheduled later than planned"},
+		late:    store.Finding{Invariant: "I2", What: "job in Redis is scheduled later than planned", HealedBy: store.HealedByArming},
 		ahead:   store.Finding{Invariant: "I2", What: "job in Redis is ahead of the plan"},
 		second:  store.Finding{Invariant: "I2", What: "action armed twice: a job of the current gen that is not its plan's"},
 		orphan:  store.Finding{Invariant: "I2", What: "job in Redis of an action that does not exist"},

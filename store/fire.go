@@ -311,8 +311,9 @@ func (s *Store) pinned(ctx context.Context, tx bun.Tx, st txState, a *model.Acti
 	return c, nil
 }
 
-// sortedRefs returns the refs in the order of their actions, the newest gen of
-// each action once.
+// sortedRefs returns the refs in the order of their actions, each once. Of an
+// action all gens stay: which of them is the row's, only the row tells, for a
+// database that was put back to an earlier moment is behind the newest.
 func sortedRefs(refs []DeadlineRef) []DeadlineRef {
 	out := slices.Clone(refs)
 	slices.SortFunc(out, func(a, b DeadlineRef) int {
@@ -321,5 +322,5 @@ func sortedRefs(refs []DeadlineRef) []DeadlineRef {
 		}
 		return int(b.Gen - a.Gen)
 	})
-	return slices.CompactFunc(out, func(a, b DeadlineRef) bool { return a.ActionID == b.ActionID })
+	return slices.Compact(out)
 }

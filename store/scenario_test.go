@@ -120,3 +120,25 @@ func TestJSONSurvivesTheDatabase(t *testing.T) {
 		}
 	}
 }
+
+// TestABatchAnswersForEachGen: a database that was put back to an earlier moment
+// has jobs in the queue that are ahead of it. They find nothing to do, and leave
+// the one that comes beside them its due.
+func TestABatchAnswersForEachGen(t *testing.T) {
+	t.Parallel()
+	w := scenario.New(t, scenario.NoAck())
+	a := w.Create(w.Complaints(1, model.SeverityCritical)...)[0]
+	jobs := []store.DeadlineRef{{ActionID: a.ID, Gen: a.Gen - 1}, {ActionID: a.ID, Gen: a.Gen}, {ActionID: a.ID, Gen: a.Gen + 1}, {ActionID: a.ID, Gen: a.Gen}}
+	for _, want := range []store.FireOutcome{store.NotDue, store.Fired} {
+		rs, _, err := w.Store.Fire(t.Context(), jobs)
+		if err != nil || len(rs) != 3 {
+			t.Fatalf("fire = %+v, %v; want three results", rs, err)
+		}
+		for _, r := range rs {
+			if (r.Outcome == want) != (r.Ref.Gen == a.Gen) || (r.Outcome == store.Stale) != (r.Ref.Gen != a.Gen) {
+				t.Errorf("gen %d of %d: %s", r.Ref.Gen, a.Gen, r.Outcome)
+			}
+		}
+		w.SetTime(*a.NextAt)
+	}
+}

@@ -86,12 +86,14 @@ func (q *Queue) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Enqueue tells asynq of committed effects. armed are the jobs that are in
-// Redis now, whether new or there before: an id that is taken is ours, and
-// means "already enqueued". err is the first failure, model.ErrUnavailable or
-// the end of ctx; the other effects are still tried unless Redis is away, when
-// they are dropped without costing time. What was not enqueued is healed from
-// the rows.
+// Enqueue tells asynq of committed effects. armed are the jobs that Redis will
+// wake from now on, whether new or there before: an id that is taken is ours,
+// and means "already enqueued" (see unblock). A job whose task is running just
+// then is not among them, nor a failure: that run may have begun before the
+// commit, and would be the last. err is the first failure, model.ErrUnavailable
+// or the end of ctx; the other effects are still tried unless Redis is away,
+// when they are dropped without costing time. What was not enqueued is healed
+// from the rows.
 func (q *Queue) Enqueue(ctx context.Context, e Effects) (armed []Arm, err error) {
 	jobs := q.jobs(e)
 	if len(jobs) == 0 {
@@ -104,7 +106,7 @@ func (q *Queue) Enqueue(ctx context.Context, e Effects) (armed []Arm, err error)
 		}
 	}
 	for _, jobErr := range errs {
-		if jobErr != nil {
+		if jobErr != nil && !errors.Is(jobErr, errRunning) {
 			return armed, jobErr
 		}
 	}
@@ -159,16 +161,16 @@ func (q *Queue) enqueue(ctx context.Context, j job) error {
 	}
 	bounded, cancel := context.WithTimeout(ctx, q.o.Timeout)
 	defer cancel()
-	_, err := q.client.EnqueueContext(bounded, j.task, j.options()...)
+	known, err := q.put(bounded, j)
 	switch {
-	case err == nil:
+	case err == nil && !known:
 		q.enqueued.Add(1)
 		q.breaker.settle(good)
 		return nil
-	case errors.Is(err, asynq.ErrTaskIDConflict):
+	case err == nil, errors.Is(err, errRunning):
 		q.known.Add(1)
 		q.breaker.settle(good)
-		return nil
+		return err
 	case errors.Is(ctx.Err(), context.Canceled):
 		// The caller left: that says nothing of Redis. A deadline does, for it
 		// may be the caller's own bound on a Redis that does not answer.
