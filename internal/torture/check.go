@@ -24,6 +24,7 @@ type checker struct {
 
 	found  []divergence
 	events int            // compared
+	near   int            // moves in the minute before an event
 	made   map[string]int // turns of each request
 	late   []lateness
 }
@@ -121,6 +122,9 @@ func (k *checker) action(a *model.Action) {
 				return
 			}
 			m = &ask.move
+			if plan := l.plan(); len(plan) > 0 && plan[0].at.After(t.at) && !plan[0].at.After(t.at.Add(time.Minute)) {
+				k.near++
+			}
 		}
 		if t.at.After(k.l.asOf) {
 			k.differ(where, "nothing before its time", "a row of %s, read at %s", t.at, k.l.asOf)
@@ -209,6 +213,9 @@ func (k *checker) standing(where string, l *life, a *model.Action) {
 // asked: each move that was granted is made once, one that was refused not at all.
 func (k *checker) asked() {
 	for id, m := range k.moves {
+		if m.fault != "" {
+			k.differ("move "+id+" ("+m.name+" of action "+m.action.String()+")", "no answer 500, whatever is away", "%s", m.fault)
+		}
 		n, want := k.made[id], 1
 		if m.code >= 300 {
 			want = 0

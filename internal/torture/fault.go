@@ -238,24 +238,27 @@ func pgLocks(ctx context.Context, c *cluster, r *rand.Rand) error {
 	return nil
 }
 
-// staleTasks enqueues jobs that were done, jobs that are armed, and some before their time.
+// staleTasks enqueues jobs that were done, jobs that are armed, some before their
+// time, and, beside the jobs that come next, whatever may be armed after them: as
+// where the database was put back to an earlier moment and Redis was not.
 func staleTasks(ctx context.Context, c *cluster, r *rand.Rand) error {
-	var as []model.Action
-	if err := c.store.DB().NewSelect().Model(&as).OrderExpr("random()").Limit(60).Scan(ctx); err != nil {
-		return nil
-	}
 	var e tasks.Effects
 	kinds := model.EventKinds()
-	for i := range as {
-		for gen := max(0, as[i].Gen-3); gen <= as[i].Gen+1; gen++ {
-			kind, stage := kinds[r.IntN(len(kinds))], r.IntN(3)
-			if gen > as[i].Gen { // not the id of the job that is to be armed next: px would take it for that one
-				kind, stage = model.EventReminder, 10
-			}
-			e.Arm = append(e.Arm, tasks.Arm{ActionID: as[i].ID, Kind: kind, Stage: stage, Gen: gen, At: time.Now()})
+	for _, order := range []string{"next_at", "random()"} {
+		var as []model.Action
+		if err := c.store.DB().NewSelect().Model(&as).OrderExpr(order).Limit(40).Scan(ctx); err != nil {
+			return nil
 		}
-		if as[i].FeedbackID != nil {
-			e.Create = append(e.Create, *as[i].FeedbackID)
+		for i := range as {
+			for gen := max(0, as[i].Gen-3); gen <= as[i].Gen; gen++ {
+				e.Arm = append(e.Arm, tasks.Arm{ActionID: as[i].ID, Kind: kinds[r.IntN(len(kinds))], Stage: r.IntN(3), Gen: gen, At: time.Now()})
+			}
+			if order == "next_at" {
+				e.Arm = append(e.Arm, c.ahead(&as[i])...)
+			}
+			if as[i].FeedbackID != nil {
+				e.Create = append(e.Create, *as[i].FeedbackID)
+			}
 		}
 	}
 	var ms []model.Message
@@ -265,8 +268,23 @@ func staleTasks(ctx context.Context, c *cluster, r *rand.Rand) error {
 	for _, m := range ms {
 		e.Send = append(e.Send, tasks.Send{MessageID: m.ID, Attempt: m.Attempts}, tasks.Send{MessageID: m.ID, Attempt: max(0, m.Attempts-1)})
 	}
-	_, err := tasks.NewQueue(c.redis, tasks.QueueOptions{}).Enqueue(ctx, e)
+	_, err := tasks.NewQueue(c.redis, tasks.QueueOptions{Timeout: upWait}).Enqueue(ctx, e)
 	return err
+}
+
+// ahead is every job that may be the one after the next, at the moment of the
+// next; or soon, so that none is left at the end.
+func (c *cluster) ahead(a *model.Action) (all []tasks.Arm) {
+	at := time.Now().Add(2 * time.Second)
+	if a.NextAt != nil && c.clock.Real(*a.NextAt).Before(at) {
+		at = c.clock.Real(*a.NextAt)
+	}
+	for _, kind := range model.EventKinds() {
+		for stage := range 3 {
+			all = append(all, tasks.Arm{ActionID: a.ID, Kind: kind, Stage: stage, Gen: a.Gen + 1, At: at})
+		}
+	}
+	return all
 }
 
 // policyEdit makes another edition the active one; actions keep theirs.

@@ -41,7 +41,8 @@ type desk struct {
 
 	mu             sync.Mutex
 	all            []*sent
-	asked, refused int // requests, and those without a whole answer
+	asked, refused int      // requests, and those without a whole answer
+	faults         []string // answers that say that px itself is wrong
 }
 
 // item is the intake's answer to one event.
@@ -156,6 +157,9 @@ func (d *desk) post(ctx context.Context, batch []*sent) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i, it := range items {
+		if it.Code == http.StatusInternalServerError {
+			d.faults = append(d.faults, batch[i].id)
+		}
 		if it.Code >= http.StatusInternalServerError {
 			whole = false
 			continue
@@ -211,6 +215,11 @@ func (d *desk) ask(ctx context.Context, events []map[string]any) ([]item, bool) 
 	}
 	defer func() { _ = resp.Body.Close() }()
 	content, err := io.ReadAll(resp.Body)
+	if resp.StatusCode == http.StatusInternalServerError {
+		d.mu.Lock()
+		d.faults = append(d.faults, string(content))
+		d.mu.Unlock()
+	}
 	if err != nil || resp.StatusCode >= http.StatusInternalServerError {
 		return nil, false
 	}

@@ -23,6 +23,17 @@ type mutant struct {
 // edit replaces a text that stands once in a file.
 type edit struct{ file, old, new string }
 
+// early lets a transaction tell the queue of what it has not committed.
+const early = `var Early func(context.Context, tasks.Effects) ([]tasks.Arm, error)
+
+func wake(ctx context.Context, e tasks.Effects) {
+	if Early != nil {
+		_, _ = Early(ctx, e)
+	}
+}
+
+`
+
 // mutants lists them.
 func mutants() []mutant {
 	const fire, store, sweep, deliver = "store/fire.go", "store/store.go", "scheduler/sweep.go", "engine/deliver.go"
@@ -33,6 +44,13 @@ func mutants() []mutant {
 		}},
 		{"note jobs as armed that the queue never got", "redis partition", []edit{
 			{"engine/engine.go", "MarkArmed(ctx, armed)", "MarkArmed(ctx, append(armed[:0], effects.Arm...))"},
+		}},
+		{"arm before commit", "pg cut mid-commit", []edit{
+			{"engine/engine.go", "e.acceptGroup = newBatcher(group, e.acceptBatch)\n", "e.acceptGroup = newBatcher(group, e.acceptBatch)\n\tif e.Queue != nil {\n\t\tstore.Early = e.Queue.Enqueue\n\t}\n"},
+			{"store/create.go", "func (s *Store) create(", early + "func (s *Store) create("},
+			{"store/create.go", "effects.Add(e)\n\t\treturn err\n", "effects.Add(e)\n\t\twake(ctx, e)\n\t\treturn err\n"},
+			{"store/move.go", "effects = w.effects()\n", "effects = w.effects()\n\t\twake(ctx, effects)\n"},
+			{fire, "effects.Add(w.effects())\n", "effects.Add(w.effects())\n\t\twake(ctx, effects)\n"},
 		}},
 		{"skip the sweeps", "", []edit{{sweep, "healed, mine, err := s.Run(ctx)\n", "healed, mine, err := 0, true, error(nil)\n"}}},
 		{"swallow a commit's error", "pg cut mid-commit", []edit{

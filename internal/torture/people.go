@@ -14,7 +14,7 @@ import (
 	"github.com/pxactions/px/model"
 )
 
-const hands = 4 // people who act at the same time
+const hands = 8 // people who act at the same time
 
 // asked is a move that a person asked for, and what came of it. One that got no
 // answer is asked again under the same key, so it is made once at most.
@@ -22,7 +22,9 @@ type asked struct {
 	move
 	request string // id of the request, which the log keeps
 	action  model.ActionID
-	code    int // of the answer; 0: none yet
+	lost    bool   // the first answer gets lost on the way
+	fault   string // an answer that says that px itself is wrong
+	code    int    // of the answer; 0: none yet
 	body    string
 }
 
@@ -31,8 +33,9 @@ type house struct {
 	c      *cluster
 	client *http.Client
 
-	mu  sync.Mutex
-	all map[string]*asked // by request
+	mu   sync.Mutex
+	all  map[string]*asked // by request
+	took time.Duration     // the last answer (real time)
 }
 
 // run makes moves at a rate (in a second) until ctx ends.
@@ -42,7 +45,11 @@ func (h *house) run(ctx, whole context.Context, seed uint64, rate float64) {
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(seed, uint64(n)+200))
 			for i := 0; sleep(ctx, time.Duration(hands/rate*(0.5+r.Float64())*float64(time.Second))); i++ {
-				a, ok := h.pick(ctx, r)
+				pick := h.pick
+				if r.IntN(2) == 0 {
+					pick = h.aim
+				}
+				a, ok := pick(ctx, r)
 				if !ok {
 					continue
 				}
@@ -50,7 +57,7 @@ func (h *house) run(ctx, whole context.Context, seed uint64, rate float64) {
 				if m.name == "" {
 					continue
 				}
-				h.ask(whole, &asked{move: m, request: fmt.Sprintf("m%d.%d", n, i), action: a.ID}, who)
+				h.ask(whole, &asked{move: m, request: fmt.Sprintf("m%d.%d", n, i), action: a.ID, lost: r.IntN(6) == 0}, who)
 			}
 		})
 	}
@@ -72,6 +79,21 @@ func (h *house) pick(ctx context.Context, r *rand.Rand) (model.Action, bool) {
 		return model.Action{}, false
 	}
 	return as[r.IntN(len(as))], true
+}
+
+// aim reads an action whose next event is near, and waits for the minute before it:
+// a move that is made then must leave it alone.
+func (h *house) aim(ctx context.Context, r *rand.Rand) (a model.Action, ok bool) {
+	err := h.c.store.DB().NewSelect().Model(&a).Where("next_at > ?::timestamptz", h.c.now().Add(10*time.Minute)).
+		OrderExpr("next_at").Offset(int64(r.IntN(hands))).Limit(1).Scan(ctx)
+	if err != nil {
+		return a, false
+	}
+	h.mu.Lock()
+	took := h.took
+	h.mu.Unlock()
+	at := h.c.clock.Real(a.NextAt.Add(-time.Duration(r.IntN(60)) * time.Second))
+	return a, sleep(ctx, time.Until(at)-took)
 }
 
 // choose says what somebody does to an action, and who.
@@ -175,17 +197,28 @@ func (h *house) post(ctx context.Context, a *asked, actor string, body map[strin
 	} {
 		req.Header.Set(k, v)
 	}
+	began := time.Now()
 	resp, err := h.client.Do(req)
 	if err != nil {
 		return false
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := io.ReadAll(resp.Body)
+	if resp.StatusCode == http.StatusInternalServerError {
+		h.mu.Lock()
+		a.fault = string(answer)
+		h.mu.Unlock()
+	}
 	if err != nil || resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests {
 		return false
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.took = time.Since(began)
+	if a.lost {
+		a.lost = false
+		return false
+	}
 	a.code, a.body = resp.StatusCode, string(answer)
 	return true
 }

@@ -49,7 +49,7 @@ func (r *result) write(out io.Writer) {
 	for _, name := range slices.Sorted(maps.Keys(r.granted)) {
 		fmt.Fprintf(&b, " %s %d", name, r.granted[name])
 	}
-	b.WriteString(".\n")
+	fmt.Fprintf(&b, "; %d in the minute before an event.\n", r.near)
 	for _, name := range slices.Sorted(maps.Keys(r.crashes)) {
 		if n := r.crashes[name]; n > 0 {
 			fmt.Fprintf(&b, "%s ended by itself %d times and was started again.\n", name, n)
