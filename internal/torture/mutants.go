@@ -38,7 +38,8 @@ func wake(ctx context.Context, e tasks.Effects) {
 func mutants() []mutant {
 	const fire, store, sweep, deliver = "store/fire.go", "store/store.go", "scheduler/sweep.go", "engine/deliver.go"
 	return []mutant{
-		{"drop the gen fence, and trust the job's time", "duplicate and stale tasks", []edit{
+		{"drop the gen fence", planting, []edit{{fire, "c == nil || c.Action.Gen != ref.Gen ||", "c == nil ||"}}},
+		{"drop the gen fence, and trust the job's time", planting, []edit{
 			{fire, "c == nil || c.Action.Gen != ref.Gen ||", "c == nil ||"},
 			{fire, "if a.NextAt.After(now) {", "if a.NextAt.After(now) {\n\t\tnow = *a.NextAt\n\t}\n\tif a.NextAt.After(now) {"},
 		}},

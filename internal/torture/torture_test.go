@@ -179,6 +179,7 @@ func TestDivergencesAreSeen(t *testing.T) {
 		"for it was answered 200": func(k *checker, a *model.Action) {
 			k.moves["m"] = &asked{move: move{name: "start"}, action: a.ID, code: 200}
 		},
+		"whatever is away":     func(k *checker, _ *model.Action) { k.moves["m"] = &asked{fault: "internal"} },
 		"an action of its own": func(k *checker, _ *model.Action) { k.sents = append(k.sents, k.sents[0]) },
 		"answered 500":         func(k *checker, _ *model.Action) { k.sents[0].odd = []string{"answered 500"} },
 		"accepted once":        func(k *checker, _ *model.Action) { k.sents[0].accepted = 2 },
