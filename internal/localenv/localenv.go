@@ -135,7 +135,10 @@ func start(ctx context.Context, o Options, wantPostgres, wantRedis bool) (*Env, 
 	var wg sync.WaitGroup
 	var pgErr, redisErr error
 	if wantPostgres {
-		wg.Go(func() { env.Postgres, pgErr = o.startPostgres(ctx, found.postgres) })
+		wg.Go(func() {
+			tool := o.initdb()
+			env.Postgres, pgErr = o.startPostgres(ctx, found.postgres, tool[0], tool[1:]...)
+		})
 	}
 	if wantRedis && found.redis.path != "" {
 		wg.Go(func() { env.Redis, redisErr = o.startRedis(ctx, found.redis) })

@@ -20,7 +20,9 @@ const (
 	connectionsKept      = 100
 )
 
-func (o Options) startPostgres(ctx context.Context, prog program) (*Server, error) {
+// startPostgres starts one whose cluster a tool makes: initdb, or pg_basebackup
+// for a replica.
+func (o Options) startPostgres(ctx context.Context, prog program, tool string, args ...string) (*Server, error) {
 	p, err := o.newPlace(ctx, "pg")
 	if err != nil {
 		return nil, fmt.Errorf("private PostgreSQL: %w", err)
@@ -33,12 +35,15 @@ func (o Options) startPostgres(ctx context.Context, prog program) (*Server, erro
 		url:     "postgres://px@/postgres?host=" + p.run,
 		command: func() *exec.Cmd { return prog.command("postgres", postgresArgs(p, data, o.Postgres)...) },
 		prepare: func(ctx context.Context) error {
-			if err := initCluster(ctx, prog, p, data); err != nil {
+			if err := makeCluster(ctx, prog, p, data, tool, args...); err != nil {
 				return err
 			}
 			return clearStalePID(ctx, data)
 		},
 		ready: func(_ context.Context, pid int) bool { return postmasterReady(data, pid) },
+		promote: func(ctx context.Context) error {
+			return p.runTool(ctx, prog, "pg_ctl", "promote", "-w", "-D", data)
+		},
 		stop:  syscall.SIGINT,  // "fast": sessions are cut, then a checkpoint
 		crash: syscall.SIGQUIT, // "immediate": the journal is replayed at the next start
 	}, o.Log)
@@ -74,8 +79,17 @@ func postgresArgs(p *place, data string, further []string) []string {
 	return args
 }
 
-// initCluster makes the cluster where there is none.
-func initCluster(ctx context.Context, prog program, p *place, data string) error {
+// initdb is the tool that makes a new cluster, and its arguments.
+func (o Options) initdb() []string {
+	args := []string{"initdb", "-U", "px", "-A", "trust", "-E", "UTF8", "--locale=C"}
+	if o.DataDir == "" {
+		args = append(args, "--no-sync")
+	}
+	return args
+}
+
+// makeCluster makes the cluster where there is none.
+func makeCluster(ctx context.Context, prog program, p *place, data, tool string, args ...string) error {
 	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); err == nil {
 		return nil
 	}
@@ -83,29 +97,33 @@ func initCluster(ctx context.Context, prog program, p *place, data string) error
 	if err := os.RemoveAll(fresh); err != nil {
 		return fmt.Errorf("remove a cluster that was never finished: %w", err)
 	}
-	args := []string{"-D", fresh, "-U", "px", "-A", "trust", "-E", "UTF8", "--locale=C"}
-	if !p.kept {
-		args = append(args, "--no-sync")
+	if err := p.runTool(ctx, prog, tool, append([]string{"-D", fresh}, args...)...); err != nil {
+		return err
 	}
-	cmd := prog.command("initdb", args...)
+	if err := os.Rename(fresh, data); err != nil {
+		return fmt.Errorf("%s: %w", tool, err)
+	}
+	return nil
+}
+
+// runTool runs one of PostgreSQL's tools as the place's account.
+func (p *place) runTool(ctx context.Context, prog program, name string, args ...string) error {
+	cmd := prog.command(name, args...)
 	p.account.apply(cmd)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	proc, err := startProcess(cmd, syscall.SIGKILL, func(error) {})
 	if err != nil {
-		return fmt.Errorf("initdb: %w", err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	select {
 	case <-proc.done:
 	case <-ctx.Done():
 		proc.end(syscall.SIGTERM, stopWait)
-		return fmt.Errorf("initdb: %w", ctx.Err())
+		return fmt.Errorf("%s: %w", name, ctx.Err())
 	}
 	if !cmd.ProcessState.Success() {
-		return fmt.Errorf("initdb: %w: %s", proc.err, strings.TrimSpace(out.String()))
-	}
-	if err := os.Rename(fresh, data); err != nil {
-		return fmt.Errorf("initdb: %w", err)
+		return fmt.Errorf("%s: %w: %s", name, proc.err, strings.TrimSpace(out.String()))
 	}
 	return nil
 }

@@ -35,6 +35,7 @@ type spec struct {
 	command func() *exec.Cmd                        // a new one for each start
 	prepare func(ctx context.Context) error         // before each start; may be nil
 	ready   func(ctx context.Context, pid int) bool // accepts connections
+	promote func(ctx context.Context) error         // nil: it cannot be a replica
 	stop    syscall.Signal                          // ends it in order
 	crash   syscall.Signal                          // ends it at once, as a crash would
 }
