@@ -19,11 +19,12 @@ type calendarWalk struct{ reached atomic.Int64 }
 
 // HealCalendars brings live actions to the calendars of the active policy. Once
 // every action has been reached, and nothing of before can still be under way,
-// it asks for the revision alone until there is another. It heals nothing, as
-// nothing was lost: a turn's Healed is 0.
+// it asks for the revision alone until there is another, be it of the same number
+// after a failover that lost the first. It heals nothing, as nothing was lost: a
+// turn's Healed is 0.
 func (e *Engine) HealCalendars(ctx context.Context, after store.Keyset) (Turn, error) {
 	active, since, err := e.Store.ActiveRevision(ctx)
-	if err != nil || active == e.calendars.reached.Load() {
+	if err != nil || active == e.calendars.reached.Load() && since > policyTime {
 		return Turn{}, err
 	}
 	t, seen, err := e.walk(ctx, after, e.Store.Recalendar, "planned anew: their calendar has changed")

@@ -59,6 +59,12 @@ func TestCalendarsReachOpenActionsByTheSweep(t *testing.T) {
 	if now := w.Action(a.ID); now.CalendarRevision != 1 {
 		t.Error("the walk never rests")
 	}
+	// After a failover that lost the revision its number is given again.
+	w.Exec("UPDATE policy_revisions SET created_at = created_at + interval '1 hour'")
+	turn()
+	if now := w.Action(a.ID); now.CalendarRevision != 2 {
+		t.Error("another revision of the same number does not reach the action")
+	}
 }
 
 func TestWhoLeavesIsReplacedByTheSweep(t *testing.T) {

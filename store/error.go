@@ -63,8 +63,12 @@ func transient(code string) bool {
 			return true
 		}
 	}
-	return code == "25006" // a replica
+	return code == readOnly
 }
+
+// readOnly is the SQLSTATE of a server that takes no writes: a replica, or one
+// that is to be replaced.
+const readOnly = "25006"
 
 // errLocked is a lock that was not had in time.
 var errLocked = fmt.Errorf("%w: another transaction is at the row", model.ErrUnavailable)

@@ -9,9 +9,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/pxactions/px/internal/testenv"
 	"github.com/pxactions/px/model"
 )
 
@@ -214,6 +216,59 @@ func TestWhatPassesIsUnavailable(t *testing.T) {
 	}
 	if mapErr(nil) != nil {
 		t.Error("nothing is an error")
+	}
+}
+
+// TestAConnectionThatTakesNoWritesIsLeft: another may reach a server that does.
+func TestAConnectionThatTakesNoWritesIsLeft(t *testing.T) {
+	t.Parallel()
+	s, err := Open(testenv.DatabaseURL(t), Options{PoolSize: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if _, err := s.db.ExecContext(t.Context(), "SET default_transaction_read_only = on"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Ping(t.Context()); !errors.Is(err, model.ErrUnavailable) {
+		t.Errorf("ping = %v, want unavailable", err)
+	}
+	const write = "UPDATE clock SET speed = speed"
+	if _, err := s.db.ExecContext(t.Context(), write); !errors.Is(mapErr(err), model.ErrUnavailable) {
+		t.Errorf("the first write = %v, want unavailable", err)
+	}
+	if _, err := s.db.ExecContext(t.Context(), write); err != nil {
+		t.Errorf("the second write = %v, want another connection", err)
+	}
+	if _, err := s.db.ExecContext(t.Context(), "SELECT 1/0"); err == nil {
+		t.Error("no error")
+	}
+	if _, err := s.db.ExecContext(t.Context(), "SET LOCAL search_path = x; SELECT pg_terminate_backend(pg_backend_pid())"); err == nil {
+		t.Error("no error")
+	}
+	if err := s.Ping(t.Context()); err != nil {
+		t.Errorf("ping after its end = %v", err)
+	}
+}
+
+// TestAllHostsAreTriedInTheTimeOfOne: one that is off does not answer, and who
+// waits for the connection waits no longer for two.
+func TestAllHostsAreTriedInTheTimeOfOne(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]time.Duration{
+		"postgres://px@a/px":                                     5 * time.Second,
+		"postgres://px@a/px?sslmode=prefer":                      5 * time.Second,
+		"postgres://px@a,b/px":                                   2500 * time.Millisecond,
+		"postgres://px@a:1,a:2,b/px":                             5 * time.Second / 3,
+		"postgres://px@/px?host=/a,/b":                           2500 * time.Millisecond,
+		"postgres://px@a,b/px?connect_timeout=4":                 4 * time.Second,
+		"postgres://px@a,b/px?target_session_attrs=any":          2500 * time.Millisecond,
+		"postgres://px@a,b,b/px?target_session_attrs=read-write": 2500 * time.Millisecond,
+	} {
+		cfg, err := configOf(url)
+		if err != nil || cfg.ConnectTimeout != want {
+			t.Errorf("%s: %s, %v, want %s", url, cfg.ConnectTimeout, err, want)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -16,18 +17,24 @@ import (
 // with. A transaction names the versions it read; the cache loads what it does
 // not have, inside that transaction, so nobody ever sees half of one.
 type rulesCache struct {
-	mu    sync.Mutex
-	dir   *sla.Directory
-	rules map[int64]*sla.Rules // by revision, compiled with dir
+	mu     sync.Mutex
+	server time.Time // of which the rest is, by its start
+	dir    *sla.Directory
+	rules  map[int64]*sla.Rules // by revision, compiled with dir
 }
 
 func newRulesCache() *rulesCache { return &rulesCache{} }
 
 // directory returns the snapshot of the given version, or of a later one where
-// the directory changes meanwhile.
-func (c *rulesCache) directory(ctx context.Context, db bun.IDB, version int64) (*sla.Directory, error) {
+// the directory changes meanwhile. With another server, or one that was started
+// again, the cache begins anew: where it has taken the place of one whose last
+// commits it lacks, it gives the same versions to something else.
+func (c *rulesCache) directory(ctx context.Context, db bun.IDB, server time.Time, version int64) (*sla.Directory, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.server.Equal(server) {
+		c.server, c.dir, c.rules = server, nil, nil
+	}
 	if c.dir != nil && c.dir.Version == version {
 		return c.dir, nil
 	}

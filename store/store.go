@@ -5,9 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
@@ -35,16 +37,9 @@ type Store struct {
 
 // Open prepares a store on a PostgreSQL URL. It does not connect: Ping does.
 func Open(databaseURL string, o Options) (*Store, error) {
-	cfg, err := pgx.ParseConfig(databaseURL)
+	cfg, err := configOf(databaseURL)
 	if err != nil {
-		// pgx puts the URL, password included, into its error.
-		return nil, fmt.Errorf("database URL is not a PostgreSQL URL such as postgres://user@host/db")
-	}
-	// bun writes arguments into the SQL text, so prepared statements are
-	// wasted; the simple protocol also works behind PgBouncer.
-	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
-	if cfg.ConnectTimeout == 0 {
-		cfg.ConnectTimeout = 5 * time.Second
+		return nil, err
 	}
 	if o.PoolSize <= 0 {
 		o.PoolSize = 16
@@ -64,6 +59,48 @@ func Open(databaseURL string, o Options) (*Store, error) {
 	return &Store{db: db, grace: o.Grace, claimLease: o.ClaimLease, rules: newRulesCache()}, nil
 }
 
+// configOf reads a URL, and sets what it does not.
+func configOf(databaseURL string) (*pgx.ConnConfig, error) {
+	cfg, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		// pgx puts the URL, password included, into its error.
+		return nil, fmt.Errorf("database URL is not a PostgreSQL URL such as postgres://user@host/db")
+	}
+	// bun writes arguments into the SQL text, so prepared statements are
+	// wasted; the simple protocol also works behind PgBouncer.
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	cfg.OnPgError = keepConnection
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = connectTimeout / time.Duration(hosts(cfg))
+	}
+	return cfg, nil
+}
+
+// connectTimeout is how long an attempt to connect may take with all hosts of
+// the URL, one after the other: those before the primary may be dead machines,
+// and who waits for the connection does not wait longer.
+const connectTimeout = 5 * time.Second
+
+// hosts is how many the URL has; each is there twice where TLS is optional.
+func hosts(cfg *pgx.ConnConfig) int {
+	type host struct {
+		name string
+		port uint16
+	}
+	all := map[host]bool{{cfg.Host, cfg.Port}: true}
+	for _, f := range cfg.Fallbacks {
+		all[host{f.Host, f.Port}] = true
+	}
+	return len(all)
+}
+
+// keepConnection says whether a connection is good for more after an error of the
+// server. It is not after one that takes no writes: that is a replica, or was
+// made one, and the next attempt may reach the primary.
+func keepConnection(_ *pgconn.PgConn, pe *pgconn.PgError) bool {
+	return !strings.EqualFold(pe.Severity, "FATAL") && pe.Code != readOnly
+}
+
 // DB is the underlying database, for migrations and tests.
 func (s *Store) DB() *bun.DB { return s.db }
 
@@ -73,9 +110,15 @@ func (s *Store) ClaimLease() time.Duration { return s.claimLease }
 // Close closes every connection.
 func (s *Store) Close() error { return s.db.Close() }
 
-// Ping reports whether the database answers: nil or ErrUnavailable.
+// Ping reports whether the database answers and takes writes: nil or
+// ErrUnavailable.
 func (s *Store) Ping(ctx context.Context) error {
-	return mapErr(s.db.PingContext(ctx))
+	var refuses bool
+	err := s.db.NewRaw("SELECT current_setting('transaction_read_only') = 'on'").Scan(ctx, &refuses)
+	if err == nil && refuses {
+		return fmt.Errorf("%w: the server takes no writes: it is a replica, or set so", model.ErrUnavailable)
+	}
+	return mapErr(err)
 }
 
 // Now reads both clocks.
@@ -105,6 +148,7 @@ type stateRow struct {
 	RealEpoch    time.Time
 	VirtualEpoch time.Time
 	Speed        float64
+	Server       time.Time // when it was started: tells it from the one that took its place
 	Directory    int64
 	Revision     int64
 }
@@ -124,7 +168,7 @@ const (
 func readState(ctx context.Context, db bun.IDB) (stateRow, error) {
 	var r stateRow
 	err := db.NewRaw(`SELECT clock_timestamp() AS machine, c.real_epoch, c.virtual_epoch, c.speed,
-		set_config('lock_timeout', ?, true), set_config('idle_in_transaction_session_timeout', ?, true),
+		pg_postmaster_start_time() AS server, set_config('lock_timeout', ?, true), set_config('idle_in_transaction_session_timeout', ?, true),
 		(SELECT version FROM directory_version) AS directory,
 		(SELECT coalesce(max(revision), 0) FROM policy_revisions) AS revision
 		FROM clock c`, lockTimeout, idleTimeout).Scan(ctx, &r)
@@ -142,7 +186,7 @@ func (s *Store) inTxAs(ctx context.Context, o *sql.TxOptions, fn func(ctx contex
 		if err != nil {
 			return err
 		}
-		dir, err := s.rules.directory(ctx, tx, r.Directory)
+		dir, err := s.rules.directory(ctx, tx, r.Server, r.Directory)
 		if err != nil {
 			return err
 		}
