@@ -3,6 +3,7 @@ package store_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pxactions/px/internal/testenv"
 	"github.com/pxactions/px/store"
@@ -10,6 +11,7 @@ import (
 
 func TestLossWindow(t *testing.T) {
 	t.Parallel()
+	lag := 1234567 * time.Microsecond
 	tests := []struct {
 		name        string
 		d           store.Durability
@@ -17,7 +19,8 @@ func TestLossWindow(t *testing.T) {
 		window      string
 		safe        bool
 	}{
-		{"no standby that a commit waits for", store.Durability{Fsync: true, Commit: "on"}, "asynchronous", "what no standby has yet", true},
+		{"no standby that a commit waits for", store.Durability{Fsync: true, Commit: "on"}, "asynchronous", "none is seen here", true},
+		{"a standby that no commit waits for", store.Durability{Fsync: true, Commit: "on", Lag: &lag}, "asynchronous", "the last 1.235s as of now", true},
 		{"a standby", store.Durability{Fsync: true, Commit: "on", Standbys: "ANY 1 (a, b)"}, "synchronous", "none", true},
 		{"a standby that has applied it", store.Durability{Fsync: true, Commit: "remote_apply", Standbys: "*"}, "synchronous", "none", true},
 		{"a standby's memory", store.Durability{Fsync: true, Commit: "remote_write", Standbys: "*"}, "synchronous", "not yet on disk", true},
@@ -34,6 +37,44 @@ func TestLossWindow(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDurabilityIsThatOfTheReplication takes a server from synchronous to
+// asynchronous, and its standby away.
+func TestDurabilityIsThatOfTheReplication(t *testing.T) {
+	t.Parallel()
+	pair := testenv.PostgresPair(t, true)
+	s := openStore(t, pair.Primary.DatabaseURL)
+	want := func(what, replication string, lag bool) {
+		t.Helper()
+		var d store.Durability
+		testenv.Wait(t, what, func() (ok bool) {
+			var err error
+			d, err = s.Durability(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d.Replication() == replication && (d.Lag != nil) == lag
+		})
+		if d.Lag != nil && (*d.Lag < 0 || *d.Lag > time.Minute) {
+			t.Errorf("%s: lag %s", what, *d.Lag)
+		}
+	}
+	set := func(query string) {
+		t.Helper()
+		for _, q := range []string{query, "SELECT pg_reload_conf()"} {
+			if _, err := s.DB().ExecContext(t.Context(), q); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	want("a standby that commits wait for", "synchronous", true)
+	set("ALTER SYSTEM RESET synchronous_standby_names")
+	want("a standby", "asynchronous", true)
+	if err := pair.Replica.Postgres.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	want("none", "asynchronous", false)
 }
 
 func TestDurabilityIsThatOfItsSessions(t *testing.T) {
