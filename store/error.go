@@ -42,7 +42,7 @@ func unavailable(err error) bool {
 	var ce *pgconn.ConnectError
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, net.ErrClosed) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrConnDone) ||
-		errors.As(err, &ce) || errors.As(err, &ne)
+		errors.Is(err, pgconn.ErrConnClosed) || errors.As(err, &ce) || errors.As(err, &ne)
 }
 
 // scrub keeps a connection error short and free of the URL it quotes.

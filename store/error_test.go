@@ -202,6 +202,7 @@ func TestWhatPassesIsUnavailable(t *testing.T) {
 		"a lock not had in time":         pg("55P03"),
 		"a bad connection of the pool":   driver.ErrBadConn,
 		"a connection that was returned": sql.ErrConnDone,
+		"one that broke a moment ago":    fmt.Errorf("commit: %w", pgconn.ErrConnClosed),
 		"a time that ran out":            fmt.Errorf("query: %w", context.DeadlineExceeded),
 	} {
 		if got := mapErr(err); !errors.Is(got, model.ErrUnavailable) || containsAny(got.Error(), "Secret") {

@@ -35,10 +35,15 @@ type site struct {
 
 func deploy(t *testing.T, url string) *site {
 	t.Helper()
+	return deployOn(t, url, testenv.DatabaseURL(t))
+}
+
+func deployOn(t *testing.T, url, databaseURL string) *site {
+	t.Helper()
 	rdb, err := tasks.NewRedis(url, tasks.RedisOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = rdb.Close() })
-	s := &site{World: scenario.New(t, scenario.NoAck()), t: t, redis: rdb, queue: tasks.NewQueue(rdb, tasks.QueueOptions{Pause: 50 * time.Millisecond})}
+	s := &site{World: scenario.On(t, databaseURL, scenario.NoAck()), t: t, redis: rdb, queue: tasks.NewQueue(rdb, tasks.QueueOptions{Pause: 50 * time.Millisecond})}
 	s.Engine = s.NewEngine(s.queue, s.Engine.Notify)
 	w, err := worker.New(worker.Config{ForwardEvery: 50 * time.Millisecond, CheckEvery: 20 * time.Millisecond}, rdb, s.Engine, zerolog.Nop(), s.Metrics)
 	require.NoError(t, err)

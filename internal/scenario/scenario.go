@@ -86,7 +86,13 @@ func (q *Queue) Refuse(err error) {
 // policy document.
 func New(tb testing.TB, policy []byte) *World {
 	tb.Helper()
-	w := &World{TB: tb, URL: testenv.DatabaseURL(tb), Queue: &Queue{}, Metrics: metrics.New()}
+	return On(tb, testenv.DatabaseURL(tb), policy)
+}
+
+// On is New on a database of the test's.
+func On(tb testing.TB, databaseURL string, policy []byte) *World {
+	tb.Helper()
+	w := &World{TB: tb, URL: databaseURL, Queue: &Queue{}, Metrics: metrics.New()}
 	var err error
 	w.Store, err = store.Open(w.URL, store.Options{PoolSize: 8})
 	w.ok(err)
