@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -33,7 +34,9 @@ type cluster struct {
 	px      string // the binary
 	dir     string // for files
 	servers *localenv.Env
-	proxy   *proxy
+	pg      sync.Mutex // held by who stops, starts or replaces PostgreSQL
+	pgProxy *proxy     // to the primary
+	proxy   *proxy     // to Redis
 	hook    *receiver.Webhook
 	store   *store.Store
 	redis   *redis.Client // past the proxy
@@ -51,12 +54,17 @@ type cluster struct {
 // also after an error.
 func (c *cluster) open(ctx context.Context, start time.Time, speed float64) error {
 	var err error
-	// What was committed must outlive a crash of the server; and when it was, by
-	// PostgreSQL's own word, tells what came too early.
-	settings := []string{"synchronous_commit=on", "track_commit_timestamp=on"}
-	if c.servers, err = localenv.Start(ctx, localenv.Options{Postgres: settings}); err != nil {
+	if c.servers, err = localenv.Start(ctx, postgresSettings()); err != nil {
 		return err
 	}
+	socket, err := pgSocket(c.servers.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	if c.pgProxy, err = startProxy(socket); err != nil {
+		return err
+	}
+	databaseURL := "postgres://px@" + c.pgProxy.addr() + "/postgres?sslmode=disable"
 	if c.hook, err = receiver.StartWebhook(""); err != nil {
 		return err
 	}
@@ -68,7 +76,7 @@ func (c *cluster) open(ctx context.Context, start time.Time, speed float64) erro
 	if c.proxy, err = startProxy(opt.Addr); err != nil {
 		return err
 	}
-	if c.store, err = store.Open(c.servers.DatabaseURL, store.Options{PoolSize: 6}); err != nil {
+	if c.store, err = store.Open(databaseURL, store.Options{PoolSize: 6}); err != nil {
 		return err
 	}
 	for _, addr := range []*string{&c.intake, &c.web} {
@@ -77,7 +85,7 @@ func (c *cluster) open(ctx context.Context, start time.Time, speed float64) erro
 		}
 	}
 	c.env = append(slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "PX_") }),
-		"PX_DATABASE_URL="+c.servers.DatabaseURL, "PX_REDIS_URL="+c.proxy.url(), "PX_DATABASE_POOL=6", "PX_SUBJECT_KEY=sixteen bytes or more",
+		"PX_DATABASE_URL="+databaseURL, "PX_REDIS_URL=redis://"+c.proxy.addr()+"/0", "PX_DATABASE_POOL=6", "PX_SUBJECT_KEY=sixteen bytes or more",
 		"PX_PRODUCER_ADDR="+c.intake, "PX_WEB_ADDR="+c.web, "PX_OPS_ADDR=127.0.0.1:0", "PX_FILES_URL=file://"+filepath.Join(c.dir, "files"),
 		"PX_LOG_FORMAT=json", "PX_SWEEP_INTERVAL="+sweepInterval.String(), "PX_SWEEP_GRACE="+sweepGrace.String(),
 		"PX_CLAIM_LEASE="+claimLease.String(), "PX_CONCURRENCY_MESSAGE=8",
@@ -180,8 +188,10 @@ func (c *cluster) close() error {
 	if c.redis != nil {
 		errs = append(errs, c.redis.Close())
 	}
-	if c.proxy != nil {
-		c.proxy.close()
+	for _, p := range []*proxy{c.proxy, c.pgProxy} {
+		if p != nil {
+			p.close()
+		}
 	}
 	if c.hook != nil {
 		errs = append(errs, c.hook.Close())

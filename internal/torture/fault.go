@@ -49,6 +49,7 @@ func faults() []fault {
 		{"kill all", kill("worker", "worker 2", "scheduler", "scheduler 2", "producer", "web")},
 		{"redis pause", redisPause},
 		{"redis hangs", redisHangs},
+		{"pg failover", pgFailover},
 	}
 }
 
@@ -167,6 +168,8 @@ func redisPause(ctx context.Context, c *cluster, _ *rand.Rand) error {
 
 func pgRestart(crash bool) func(context.Context, *cluster, *rand.Rand) error {
 	return func(ctx context.Context, c *cluster, r *rand.Rand) error {
+		c.pg.Lock()
+		defer c.pg.Unlock()
 		end := c.servers.Postgres.Stop
 		if crash {
 			end = c.servers.Postgres.Kill

@@ -7,12 +7,13 @@ import (
 	"time"
 )
 
-// proxy stands between px and Redis, so that the way to it can be slow or cut.
+// proxy stands between px and a server, so that the way to it can be slow or cut,
+// or lead to another.
 type proxy struct {
-	ln     net.Listener
-	target string // unix socket
+	ln net.Listener
 
 	mu      sync.Mutex
+	target  string // unix socket
 	conns   map[net.Conn]bool
 	gate    chan struct{} // closed while bytes may pass
 	delay   time.Duration // of each piece that passes
@@ -31,7 +32,7 @@ func startProxy(target string) (*proxy, error) {
 	return p, nil
 }
 
-func (p *proxy) url() string { return "redis://" + p.ln.Addr().String() + "/0" }
+func (p *proxy) addr() string { return p.ln.Addr().String() }
 
 func (p *proxy) accept() {
 	for {
@@ -46,12 +47,12 @@ func (p *proxy) accept() {
 func (p *proxy) serve(c net.Conn) {
 	defer func() { _ = c.Close() }()
 	p.mu.Lock()
-	refuses := p.refuses
+	refuses, target := p.refuses, p.target
 	p.mu.Unlock()
 	if refuses {
 		return
 	}
-	up, err := net.Dial("unix", p.target)
+	up, err := net.Dial("unix", target)
 	if err != nil {
 		return
 	}
@@ -131,6 +132,15 @@ func (p *proxy) cut() (mend func()) {
 		defer p.mu.Unlock()
 		p.refuses = false
 	}
+}
+
+// move leads to another server from now on. Connections to the one before are cut.
+func (p *proxy) move(target string) {
+	mend := p.cut()
+	defer mend()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
 }
 
 func (p *proxy) close() {
