@@ -27,7 +27,7 @@ import (
 // Settings is every setting of every process. Each is a flag and a PX_*
 // variable; the flag wins. check reports all faults at once.
 type Settings struct {
-	DatabaseURL  string       `env:"PX_DATABASE_URL" placeholder:"URL" help:"PostgreSQL, such as postgres://px@db/px. px dev and px demo run a private one without it; the other processes refuse to start."`
+	DatabaseURL  string       `env:"PX_DATABASE_URL" placeholder:"URL" help:"PostgreSQL, such as postgres://px@db/px, or with a replica postgres://px@db1,db2/px?target_session_attrs=read-write. px dev and px demo run a private one without it; the other processes refuse to start."`
 	RedisURL     string       `env:"PX_REDIS_URL" placeholder:"URL" help:"Redis, such as redis://cache:6379/0, rediss:// (TLS) or unix://; Sentinel: redis+sentinel://host1:26379,host2:26379/mymaster; a cluster: redis+cluster://host1:6379,host2:6379. Same rule."`
 	DatabasePool setting[int] `env:"PX_DATABASE_POOL" default:"16" help:"Connections to PostgreSQL, at most."`
 	RedisPool    setting[int] `env:"PX_REDIS_POOL" default:"64" help:"Connections to Redis, at most; in a cluster, to each node."`
