@@ -63,7 +63,9 @@ func transient(code string) bool {
 			return true
 		}
 	}
-	return code == readOnly
+	// What the role may not do, no feedback has caused: a file system that the
+	// kernel has made read-only is told so, too.
+	return code == readOnly || code == "42501"
 }
 
 // readOnly is the SQLSTATE of a server that takes no writes: a replica, or one
