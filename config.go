@@ -159,7 +159,7 @@ func (s *Settings) check(environ []string) error {
 	if s.SubjectKey != "" && len(s.SubjectKey) < 16 {
 		add("PX_SUBJECT_KEY", "must have 16 characters at least")
 	}
-	if _, err := notify.New(s.notify(zerolog.Nop())); err != nil {
+	if _, err := notify.New(s.notify(zerolog.Nop(), time.Now)); err != nil {
 		add("PX_SMTP_* and PX_WEBHOOK_*", "%v", err)
 	}
 	if _, err := s.fetcher(); err != nil {
@@ -259,10 +259,10 @@ func entries(list string) []string {
 	return strings.Split(list, ",")
 }
 
-func (s *Settings) notify(log zerolog.Logger) notify.Settings {
+func (s *Settings) notify(log zerolog.Logger, now func() time.Time) notify.Settings {
 	return notify.Settings{
 		Log: log,
-		Now: time.Now,
+		Now: now,
 		Email: notify.EmailSettings{
 			Host: s.SMTPHost, Port: s.SMTPPort.V, TLS: s.SMTPTLS, User: s.SMTPUser, Password: s.SMTPPassword, From: s.SMTPFrom,
 		},

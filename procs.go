@@ -60,7 +60,7 @@ func process(ctx context.Context, s *Settings, name string, checks func(*app) []
 	}
 	a.tellDurability(ctx)
 	a.log.Info().Str("version", built()).Msg("process started")
-	err = a.serve(ctx, o, all)
+	err = a.serve(ctx, o, append(all, a.watchClock))
 	a.log.Info().Msg("process stopped")
 	return err
 }
@@ -204,7 +204,7 @@ func (producerCmd) Run(ctx context.Context, s *Settings) error {
 		return err
 	}
 	return process(ctx, s, "producer", func(a *app) []ops.Check {
-		return []ops.Check{a.checkDatabase(), a.checkRedis(false)}
+		return []ops.Check{a.checkDatabase(), a.checkRedis(false), a.checkClock()}
 	}, (*app).producer)
 }
 
@@ -242,7 +242,7 @@ func (workerCmd) Run(ctx context.Context, s *Settings) error {
 	var w *worker.Worker
 	return process(ctx, s, "worker", func(a *app) []ops.Check {
 		taking := ops.Check{Name: "taking tasks", Required: true, Run: func(context.Context) error { return w.Ready() }}
-		return []ops.Check{a.checkDatabase(), a.checkRedis(true), taking, a.checkOwners(), a.checkChannels()}
+		return []ops.Check{a.checkDatabase(), a.checkRedis(true), taking, a.checkOwners(), a.checkChannels(), a.checkClock()}
 	}, func(a *app) (part, error) {
 		var err error
 		w, err = a.newWorker()
@@ -328,7 +328,7 @@ type schedulerCmd struct{}
 // Run sweeps until told to stop. It works with Redis away.
 func (schedulerCmd) Run(ctx context.Context, s *Settings) error {
 	return process(ctx, s, "scheduler", func(a *app) []ops.Check {
-		return []ops.Check{a.checkDatabase(), a.checkRedis(false), a.checkOwners(), a.checkChannels()}
+		return []ops.Check{a.checkDatabase(), a.checkRedis(false), a.checkOwners(), a.checkChannels(), a.checkClock()}
 	}, (*app).scheduler)
 }
 
@@ -345,7 +345,7 @@ type webCmd struct{}
 // Run serves the pages until told to stop.
 func (webCmd) Run(ctx context.Context, s *Settings) error {
 	return process(ctx, s, "web", func(a *app) []ops.Check {
-		return []ops.Check{a.checkDatabase(), a.checkRedis(false), a.checkFiles()}
+		return []ops.Check{a.checkDatabase(), a.checkRedis(false), a.checkFiles(), a.checkClock()}
 	}, (*app).web)
 }
 

@@ -97,7 +97,7 @@ func open(ctx context.Context, s *Settings, process string) (*app, error) {
 }
 
 func (a *app) openEngine(q engine.Queue) error {
-	router, err := notify.New(a.settings.notify(a.log))
+	router, err := notify.New(a.settings.notify(a.log, a.store.MachineNow))
 	if err != nil {
 		return usagef("PX_SMTP_* and PX_WEBHOOK_*: %w", err)
 	}

@@ -15,7 +15,7 @@ import (
 // Settings is what the channels need to know, once per process.
 type Settings struct {
 	Log     zerolog.Logger   // of the log channel; the zero value drops the lines
-	Now     func() time.Time // the machine's clock, for signatures and Date headers; required
+	Now     func() time.Time // machine time, for signatures and Date headers; required
 	Email   EmailSettings    // Host empty: no email
 	Webhook WebhookSettings  // the zero value: signed with each recipient's own secret, public addresses only
 	RootCAs *x509.CertPool   // whom email and webhook trust; nil: the system's

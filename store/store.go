@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -33,6 +34,7 @@ type Store struct {
 	grace      time.Duration
 	claimLease time.Duration
 	rules      *rulesCache
+	read       atomic.Pointer[reading] // the last of PostgreSQL's clock; nil: none yet
 }
 
 // Open prepares a store on a PostgreSQL URL. It does not connect: Ping does.
@@ -123,7 +125,7 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Now reads both clocks.
 func (s *Store) Now(ctx context.Context) (model.Now, error) {
-	st, err := readState(ctx, s.db)
+	st, err := s.readState(ctx, s.db)
 	return st.now(), mapErr(err)
 }
 
@@ -182,7 +184,7 @@ func (s *Store) inTx(ctx context.Context, fn func(ctx context.Context, tx bun.Tx
 
 func (s *Store) inTxAs(ctx context.Context, o *sql.TxOptions, fn func(ctx context.Context, tx bun.Tx, st txState) error) error {
 	err := s.db.RunInTx(ctx, o, func(ctx context.Context, tx bun.Tx) error {
-		r, err := readState(ctx, tx)
+		r, err := s.readState(ctx, tx)
 		if err != nil {
 			return err
 		}

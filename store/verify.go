@@ -128,7 +128,7 @@ func (s *Store) verifySpan(ctx context.Context, table string, in span, t *tally)
 	var found [][]brokenRows
 	err := s.db.RunInTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, func(ctx context.Context, tx bun.Tx) error {
 		found = make([][]brokenRows, len(t.all))
-		r, err := readState(ctx, tx)
+		r, err := s.readState(ctx, tx)
 		if err != nil {
 			return err
 		}
