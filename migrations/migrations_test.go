@@ -98,6 +98,30 @@ func TestUpDownUp(t *testing.T) {
 	}
 }
 
+// TestANewerSchemaIsLeftAlone: while px is upgraded, and after it was rolled back, a
+// release meets the migrations of the one after it.
+func TestANewerSchemaIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	db := open(t, testenv.DatabaseURL(t))
+	if _, err := db.Exec("INSERT INTO bun_migrations (name, group_id, migrated_at) VALUES ('9999', 99, now())"); err != nil {
+		t.Fatal(err)
+	}
+	before := shape(t, db)
+	if pending, err := migrations.Pending(t.Context(), db); err != nil || len(pending) != 0 {
+		t.Errorf("pending = %v, %v; want none", pending, err)
+	}
+	if applied, err := migrations.Up(t.Context(), db); err != nil || len(applied) != 0 {
+		t.Errorf("up = %v, %v; want nothing to do", applied, err)
+	}
+	var left int
+	if err := db.NewRaw("SELECT count(*) FROM bun_migrations WHERE name = '9999'").Scan(t.Context(), &left); err != nil || left != 1 {
+		t.Errorf("%d marks of the later migration are left, %v", left, err)
+	}
+	if !slices.Equal(shape(t, db), before) {
+		t.Error("the schema is another")
+	}
+}
+
 // TestNoMigrationQueuesEverybody: one that waits for a lock has every reader and
 // writer of its table wait behind it, so it gives up soon.
 func TestNoMigrationQueuesEverybody(t *testing.T) {
