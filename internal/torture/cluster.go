@@ -33,6 +33,7 @@ const (
 type cluster struct {
 	px      string // the binary
 	dir     string // for files
+	disk    string // the servers' own file system; empty: none
 	servers *localenv.Env
 	pg      sync.Mutex // held by who stops, starts or replaces PostgreSQL
 	pgProxy *proxy     // to the primary
@@ -54,7 +55,7 @@ type cluster struct {
 // also after an error.
 func (c *cluster) open(ctx context.Context, start time.Time, speed float64) error {
 	var err error
-	if c.servers, err = localenv.Start(ctx, postgresSettings()); err != nil {
+	if c.servers, err = localenv.Start(ctx, c.postgresSettings()); err != nil {
 		return err
 	}
 	socket, err := pgSocket(c.servers.DatabaseURL)
@@ -168,6 +169,11 @@ func (c *cluster) start(ctx context.Context) error {
 	})
 }
 
+// process is that of a name.
+func (c *cluster) process(name string) *process {
+	return c.procs[slices.IndexFunc(c.procs, func(p *process) bool { return p.name == name })]
+}
+
 // end kills the processes and waits for them.
 func (c *cluster) end() {
 	if c.stop == nil {
@@ -199,6 +205,7 @@ func (c *cluster) close() error {
 	if c.servers != nil {
 		errs = append(errs, c.servers.Close())
 	}
+	errs = append(errs, c.dropDisk())
 	return errors.Join(errs...)
 }
 

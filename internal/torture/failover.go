@@ -15,8 +15,8 @@ import (
 // postgresSettings are those of every PostgreSQL of a run. What was committed must
 // outlive a crash of the server; and when it was, by PostgreSQL's own word, tells
 // what came too early.
-func postgresSettings() localenv.Options {
-	return localenv.Options{Postgres: []string{"synchronous_commit=on", "track_commit_timestamp=on"}}
+func (c *cluster) postgresSettings() localenv.Options {
+	return localenv.Options{Postgres: []string{"synchronous_commit=on", "track_commit_timestamp=on"}, TempDir: c.serversDir()}
 }
 
 // pgSocket is where the PostgreSQL of that URL listens.
@@ -34,7 +34,7 @@ func pgSocket(databaseURL string) (string, error) {
 func pgFailover(ctx context.Context, c *cluster, r *rand.Rand) error {
 	c.pg.Lock() // a restart in the midst of it would leave two primaries
 	defer c.pg.Unlock()
-	replica, err := localenv.StartReplica(ctx, postgresSettings(), c.servers.Postgres)
+	replica, err := localenv.StartReplica(ctx, c.postgresSettings(), c.servers.Postgres)
 	if err != nil {
 		return err
 	}

@@ -50,6 +50,7 @@ func faults() []fault {
 		{"redis pause", redisPause},
 		{"redis hangs", redisHangs},
 		{"pg failover", pgFailover},
+		{diskFull, pgDiskFull},
 	}
 }
 
@@ -73,7 +74,7 @@ func kill(names ...string) func(context.Context, *cluster, *rand.Rand) error {
 func freeze(names ...string) func(context.Context, *cluster, *rand.Rand) error {
 	return func(ctx context.Context, c *cluster, r *rand.Rand) error {
 		name := names[r.IntN(len(names))]
-		p := c.procs[slices.IndexFunc(c.procs, func(p *process) bool { return p.name == name })]
+		p := c.process(name)
 		p.signal(syscall.SIGSTOP)
 		sleep(ctx, claimLease+time.Second)
 		p.signal(syscall.SIGCONT)

@@ -162,6 +162,9 @@ func (d *desk) post(ctx context.Context, batch []*sent) bool {
 		}
 		if it.Code >= http.StatusInternalServerError {
 			whole = false
+			if it.Code == http.StatusInternalServerError {
+				batch[i].odd = append(batch[i].odd, "answered 500, not what is away")
+			}
 			continue
 		}
 		batch[i].hear(it)

@@ -84,12 +84,15 @@ func run(ctx context.Context, cfg config) (res *result, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	c := &cluster{px: cfg.px, dir: dir}
+	defer func() { err = errors.Join(err, c.close()) }()
+	if cfg.only, err = c.prepare(ctx, cfg); err != nil {
+		return nil, err
+	}
 	if c.px == "" {
 		if c.px, err = buildPX(ctx, cfg.tree, dir); err != nil {
 			return nil, err
 		}
 	}
-	defer func() { err = errors.Join(err, c.close()) }()
 	if err := c.open(ctx, start, cfg.speed); err != nil {
 		return nil, err
 	}
@@ -97,10 +100,10 @@ func run(ctx context.Context, cfg config) (res *result, err error) {
 		return nil, fmt.Errorf("%w\n%s", err, c.tails())
 	}
 	began := time.Now()
-	h := &house{c: c, client: &http.Client{}, all: map[string]*asked{}}
-	d := &desk{c: c, client: &http.Client{}}
-	defer h.client.CloseIdleConnections()
-	defer d.client.CloseIdleConnections()
+	heard := &answers{}
+	h := &house{c: c, client: &http.Client{Transport: heard}, all: map[string]*asked{}}
+	d := &desk{c: c, client: &http.Client{Transport: heard}}
+	defer http.DefaultClient.CloseIdleConnections()
 	res = &result{config: cfg, windows: c.play(ctx, cfg, d, h), crashes: map[string]int{}, granted: map[string]int{}}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -115,7 +118,7 @@ func run(ctx context.Context, cfg config) (res *result, err error) {
 		res.found = append(res.found, divergence{"px verify", "no finding", err.Error()})
 	}
 	c.end()
-	if err := c.judge(ctx, res, d, h); err != nil {
+	if err := c.judge(ctx, res, d, h, heard); err != nil {
 		return nil, err
 	}
 	res.took = time.Since(began)
@@ -241,7 +244,7 @@ func (c *cluster) verify(ctx context.Context, windows []window) error {
 }
 
 // judge compares what became of all with the model.
-func (c *cluster) judge(ctx context.Context, res *result, d *desk, h *house) error {
+func (c *cluster) judge(ctx context.Context, res *result, d *desk, h *house, heard *answers) error {
 	l, err := c.read(ctx)
 	if err != nil {
 		return err
@@ -253,6 +256,7 @@ func (c *cluster) judge(ctx context.Context, res *result, d *desk, h *house) err
 	}
 	calls := c.hook.All()
 	k.messages(calls)
+	k.answers(heard)
 	res.feedback, res.actions, res.events, res.messages, res.calls = len(d.all), len(l.actions), k.events, len(l.messages), len(calls)
 	for _, m := range h.all {
 		if m.code/100 == 2 {
