@@ -153,7 +153,7 @@ func (c *cluster) command(ctx context.Context, args ...string) (string, error) {
 func (c *cluster) start(ctx context.Context) error {
 	ctx, c.stop = context.WithCancel(ctx)
 	for _, name := range []string{"worker", "worker 2", "scheduler", "scheduler 2", "producer", "web"} {
-		p := &process{name: name, path: c.px, args: strings.Fields(name)[:1], env: c.env, log: &lines{}, done: make(chan struct{})}
+		p := &process{name: name, path: c.px, args: strings.Fields(name)[:1], env: append(slices.Clip(c.env), clockFile+"="+c.clockOf(name)), log: &lines{}, done: make(chan struct{})}
 		c.procs = append(c.procs, p)
 		go p.keepUp(ctx)
 	}

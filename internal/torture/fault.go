@@ -51,6 +51,7 @@ func faults() []fault {
 		{"redis hangs", redisHangs},
 		{"pg failover", pgFailover},
 		{diskFull, pgDiskFull},
+		{clockStep, stepClock},
 	}
 }
 
