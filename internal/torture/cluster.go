@@ -32,6 +32,7 @@ const (
 // cluster is one installation: servers, a hook, and px processes on them.
 type cluster struct {
 	px      string // the binary
+	before  string // that of the release before; empty: none
 	dir     string // for files
 	disk    string // the servers' own file system; empty: none
 	servers *localenv.Env

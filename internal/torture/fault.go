@@ -52,6 +52,7 @@ func faults() []fault {
 		{"pg failover", pgFailover},
 		{diskFull, pgDiskFull},
 		{clockStep, stepClock},
+		{upgrade, rollBack},
 	}
 }
 

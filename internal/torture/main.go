@@ -59,6 +59,7 @@ func torture(ctx context.Context, args []string, out io.Writer) error {
 	fs.Float64Var(&cfg.moves, "moves", 6, "moves in a real second")
 	fs.StringVar(&cfg.px, "px", "", "a built px (default: one of the tree)")
 	fs.StringVar(&cfg.tree, "tree", ".", "the source to build px from")
+	fs.StringVar(&cfg.before, "before", releaseBefore, "the release before, a commit of the tree's repository")
 	fs.StringVar(&cfg.only, "only", "", "names of faults, with commas (default: all)")
 	fs.DurationVar(&cfg.drain, "drain", 4*time.Minute, "for what is left at the end; the retries of refused messages take the longest")
 	mutated := fs.Bool("mutants", false, "torture the tree with one bug after another, which must be found")

@@ -12,7 +12,7 @@ type preparation func(ctx context.Context, c *cluster, cfg config) error
 
 // preparations are those of the faults that need one, by name.
 func preparations() map[string]preparation {
-	return map[string]preparation{diskFull: ownDisk, clockStep: steppedPX}
+	return map[string]preparation{diskFull: ownDisk, clockStep: steppedPX, upgrade: olderPX}
 }
 
 // prepare gets the chosen faults ready. It returns the names of those that can be

@@ -42,12 +42,12 @@ func buildPX(ctx context.Context, tree, dir string, flags ...string) (string, er
 // process is one px process that is started again whenever it ends.
 type process struct {
 	name string // worker, worker 2, …
-	path string
 	args []string
 	env  []string
 	log  *lines
 
 	mu      sync.Mutex
+	path    string    // of the px that it is from its next start on
 	cmd     *exec.Cmd // nil while it is away
 	asked   bool      // its end is the harness's doing
 	crashes int       // ends that nobody asked for
@@ -77,7 +77,9 @@ func (p *process) keepUp(ctx context.Context) {
 }
 
 func (p *process) runOnce(ctx context.Context) {
+	p.mu.Lock()
 	cmd := exec.Command(p.path, p.args...)
+	p.mu.Unlock()
 	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = p.env, p.log, p.log, time.Second
 	localenv.DieWithParent(cmd, syscall.SIGKILL)
 	if err := cmd.Start(); err != nil {
@@ -105,7 +107,7 @@ func (p *process) signal(sig syscall.Signal) {
 	if p.cmd == nil {
 		return
 	}
-	p.asked = p.asked || sig == syscall.SIGKILL
+	p.asked = p.asked || sig == syscall.SIGKILL || sig == syscall.SIGTERM
 	_ = p.cmd.Process.Signal(sig)
 }
 
@@ -116,6 +118,7 @@ type lines struct {
 	last   []string
 	panics []string
 	lost   int // how often it said that Redis had lost its memory
+	began  int // how often it said that it had started
 }
 
 // Write implements io.Writer.
@@ -150,6 +153,15 @@ func (l *lines) add(line string) {
 	if strings.Contains(line, "redis has lost its memory") {
 		l.lost++
 	}
+	if strings.Contains(line, "process started") {
+		l.began++
+	}
+}
+
+func (l *lines) starts() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.began
 }
 
 func (l *lines) tail() string {

@@ -45,6 +45,7 @@ type config struct {
 	moves  float64       // in a real second
 	px     string        // a built px; empty: of tree
 	tree   string        // of the source
+	before string        // commit of the release before
 	only   string        // comma-separated names of faults; empty: all
 	report string        // file; empty: none
 	drain  time.Duration // for what is left at the end
