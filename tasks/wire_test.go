@@ -16,7 +16,7 @@ func TestTheWireStaysAsItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	message, feedback := model.MessageID{UUID: action.UUID}, model.FeedbackID{UUID: action.UUID}
+	message, feedback := model.MessageID(action), model.FeedbackID(action)
 	arm := func(kind model.EventKind) job { return Arm{ActionID: action, Kind: kind, Stage: 1, Gen: 3}.job() }
 	const deadline = `{"action":"` + id + `","gen":3}`
 	for want, got := range map[[4]string]job{
