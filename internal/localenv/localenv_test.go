@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 )
@@ -77,6 +78,39 @@ func TestServersStopAndStartUnderTheSameURL(t *testing.T) {
 	require.NoError(t, env.Postgres.Kill())
 	require.NoError(t, env.Postgres.Start(t.Context()))
 	mustQuery(t, env.DatabaseURL, "SELECT FROM kept")
+}
+
+func TestAFrozenServerSaysNothingUntilItThaws(t *testing.T) {
+	t.Parallel()
+	env := mustStart(t, setup(t))
+	c := client(t, env.RedisURL)
+	conn, err := pgx.Connect(t.Context(), env.DatabaseURL)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	for _, s := range []*Server{env.Postgres, env.Redis} {
+		require.NoError(t, s.Freeze())
+	}
+	const moment = 200 * time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), moment)
+	defer cancel()
+	require.ErrorIs(t, c.Ping(ctx).Err(), context.DeadlineExceeded)
+	answers := make(chan error, 1)
+	go func() { answers <- conn.Ping(t.Context()) }() // of a child
+	select {
+	case err := <-answers:
+		t.Errorf("a frozen PostgreSQL answers: %v", err)
+	case <-time.After(moment):
+	}
+	for _, s := range []*Server{env.Postgres, env.Redis} {
+		require.NoError(t, s.Thaw())
+		require.NoError(t, s.Thaw(), "a second time does nothing")
+	}
+	require.NoError(t, <-answers)
+	require.NoError(t, c.Ping(t.Context()).Err())
+
+	require.NoError(t, env.Postgres.Freeze())
+	require.NoError(t, env.Redis.Freeze())
+	require.NoError(t, env.Close(), "a frozen one can be ended")
 }
 
 func TestKilledProcessTakesServersAndFoldersWithIt(t *testing.T) {

@@ -170,6 +170,9 @@ func (s *Server) end(sig syscall.Signal) error {
 	if s.proc == nil {
 		return nil
 	}
+	if err := s.signal(syscall.SIGCONT); err != nil { // it may be frozen
+		return err
+	}
 	if !s.proc.end(sig, stopWait) {
 		s.log.Warn().Str("server", s.spec.name).Msg("private server did not end in time and was killed")
 	}

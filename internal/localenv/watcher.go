@@ -16,7 +16,7 @@ import (
 const watchScript = `trap '' HUP INT QUIT TERM
 last=
 while read -r line; do last=$line; done <&3
-if [ -n "$last" ]; then kill $last 2>/dev/null; fi
+if [ -n "$last" ]; then kill $last 2>/dev/null; kill -CONT "${last#* }" 2>/dev/null; fi
 cat <&4 >/dev/null
 rm -rf -- "$1"`
 
