@@ -24,6 +24,9 @@ const (
 	// attachTimeout (machine time) is how long a file's commit, or its taking away,
 	// may take once the file is there.
 	attachTimeout = 30 * time.Second
+	// lookTimeout (machine time) is how long a look at the database may take before
+	// a file is on its way.
+	lookTimeout = 10 * time.Second
 	// descriptionMax is how long a description may be, in bytes.
 	descriptionMax = 2000
 )
@@ -67,10 +70,12 @@ func (e *Engine) attach(ctx context.Context, req AttachRequest, r io.Reader) (*m
 	}
 	row.File = row.StorageKey
 	move := sla.MoveRequest{Move: model.MoveAttach, Actor: req.Actor, Origin: req.Origin, File: &row}
-	if err := e.Store.TryMove(ctx, store.Move{ActionID: req.ActionID, Version: req.Version, Request: move}); err != nil {
+	look, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	if err := e.Store.TryMove(look, store.Move{ActionID: req.ActionID, Version: req.Version, Request: move}); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, uploadTimeout)
+	ctx, cancel = context.WithTimeout(ctx, uploadTimeout)
 	defer cancel()
 	stored, err := e.Files.Put(ctx, row.StorageKey, r, e.FileLimit)
 	if err != nil {
@@ -124,7 +129,9 @@ func (r *AttachRequest) check() error {
 // model.ErrNotFound when there is no such attachment, or it was erased, or its file
 // is missing, which is logged; model.ErrUnavailable.
 func (e *Engine) OpenAttachment(ctx context.Context, id model.AttachmentID) (*model.ActionAttachment, io.ReadCloser, error) {
-	row, err := e.Store.Attachment(ctx, id)
+	look, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	row, err := e.Store.Attachment(look, id)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -38,6 +39,19 @@ type call struct {
 	r        *http.Request
 	endpoint openapi.Endpoint
 	request  string // its id
+
+	whole *http.Request // r without a bound, for what takes long by its nature
+	leave func()        // ends r's bound
+}
+
+// within bounds how long (machine time) the call waits for the database from now on.
+func (c *call) within(d time.Duration) {
+	if c.whole == nil {
+		c.whole, c.leave = c.r, func() {}
+	}
+	c.leave()
+	ctx, cancel := context.WithTimeout(c.whole.Context(), d)
+	c.r, c.leave = c.whole.WithContext(ctx), cancel
 }
 
 // handler answers a call, or says why not.
@@ -100,7 +114,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answer lets in who may use the endpoint, and answers them.
 func (a *api) answer(w http.ResponseWriter, r *http.Request, e openapi.Endpoint, h handler) {
 	c := &call{w: w, r: r, endpoint: e, request: w.Header().Get(problem.RequestHeader)}
-	key, err := a.keys.Allow(r.Context(), problem.SecretOf(r), e.Scope, a.engine.AcceptTimeout)
+	c.within(answerTime)
+	defer func() { c.leave() }()
+	key, err := a.keys.Allow(c.r.Context(), problem.SecretOf(r), e.Scope, a.engine.AcceptTimeout)
 	person := ""
 	if err == nil {
 		if refused := a.limit.Admit(w.Header(), key.ID); refused != nil {
@@ -111,7 +127,7 @@ func (a *api) answer(w http.ResponseWriter, r *http.Request, e openapi.Endpoint,
 		person, err = onBehalfOf(r)
 	}
 	if err == nil {
-		c.Actor, err = a.engine.Actor(r.Context(), key, person)
+		c.Actor, err = a.engine.Actor(c.r.Context(), key, person)
 	}
 	if err == nil {
 		err = h(c)

@@ -46,7 +46,8 @@ func (c *call) readBody(v any) ([]byte, error) {
 	return raw, faults.Err()
 }
 
-// readRaw reads a request's body of at most so many bytes.
+// readRaw reads a request's body of at most so many bytes. How long that took
+// does not count against the database.
 func (c *call) readRaw(most int64) ([]byte, error) {
 	raw, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, most))
 	var max *http.MaxBytesError
@@ -56,6 +57,7 @@ func (c *call) readRaw(most int64) ([]byte, error) {
 	case err != nil:
 		return nil, &badRequest{status: http.StatusBadRequest, code: problem.Truncated, title: "The request did not arrive whole"}
 	}
+	c.within(answerTime)
 	return raw, nil
 }
 

@@ -40,6 +40,7 @@ func (a *api) putDirectory(c *call, kind sla.DirectoryKind) error {
 	if err := jsonOnly(c.r); err != nil {
 		return err
 	}
+	c.within(bulkTime)
 	done, err := a.engine.PutDirectory(c.r.Context(), c.Actor, c.request, kind, raw)
 	if errors.Is(err, engine.ErrTooLarge) {
 		return &badRequest{status: http.StatusRequestEntityTooLarge, code: codeTooMany, title: "The request has too many entries", detail: fmt.Sprintf("at most %d; send several", engine.MaxDirectoryItems)}

@@ -24,7 +24,7 @@ func (a *api) events(c *call) error {
 		return c.lacks(c.endpoint.Right)
 	}
 	sight := c.Access.Sight()
-	a.stream(c.w, c.r, store.ChangeFilter{Hospitals: sight.Within, IncludeRestricted: sight.Restricted}, func(ctx context.Context) error {
+	a.stream(c.w, c.whole, store.ChangeFilter{Hospitals: sight.Within, IncludeRestricted: sight.Restricted}, func(ctx context.Context) error {
 		_, err := a.keys.Allow(ctx, problem.SecretOf(c.r), c.endpoint.Scope, a.engine.AcceptTimeout)
 		return err
 	})

@@ -75,7 +75,7 @@ func (a *api) attach(c *call) error {
 	if err != nil {
 		return err
 	}
-	stored, err := a.engine.Attach(c.r.Context(), req, file)
+	stored, err := a.engine.Attach(c.whole.Context(), req, file)
 	if err != nil {
 		return moveError(err, row)
 	}
@@ -179,7 +179,7 @@ func (a *api) file(c *call) error {
 	if err != nil {
 		return fmt.Errorf("no id of an attachment: %w", model.ErrNotFound)
 	}
-	file, content, err := a.engine.OpenAttachment(c.r.Context(), id)
+	file, content, err := a.engine.OpenAttachment(c.whole.Context(), id)
 	if err != nil {
 		return err
 	}

@@ -72,19 +72,21 @@ func (s *server) streamAt(w http.ResponseWriter, r *http.Request, f store.Change
 
 // streamStart reads where a stream begins, and the first changes from there.
 func (s *server) streamStart(r *http.Request, f store.ChangeFilter) (store.ChangePage, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
+	defer cancel()
 	field, after := "Last-Event-ID", r.Header.Get("Last-Event-ID")
 	if after == "" {
 		field, after = "after", r.URL.Query().Get("after")
 	}
 	if after == "" {
-		end, err := s.o.Store.StreamEnd(r.Context())
+		end, err := s.o.Store.StreamEnd(ctx)
 		return store.ChangePage{Next: end}, err
 	}
 	var err error
 	if f.After, err = model.ParseCursor(field, after); err != nil {
 		return store.ChangePage{}, err
 	}
-	return s.o.Store.Changes(r.Context(), f)
+	return s.o.Store.Changes(ctx, f)
 }
 
 // source is what a stream is read from, and whether it still may be.
@@ -96,6 +98,8 @@ type source struct {
 // read is the next page. What is away for a moment is asked again: nothing is
 // lost.
 func (f *source) read(ctx context.Context, s *store.Store) (store.ChangePage, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
 	err := f.allowed(ctx)
 	var page store.ChangePage
 	if err == nil {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -122,6 +123,15 @@ func (s *server) withAPI(pages *http.ServeMux) (http.Handler, error) {
 	}), nil
 }
 
+// answerTime (machine time) is how long an answer waits for the database, which may
+// take a question and never answer. Changes of many people or places have bulkTime;
+// files and the stream of changes take what they take, but for each look at the
+// database.
+const (
+	answerTime = 10 * time.Second
+	bulkTime   = 50 * time.Second
+)
+
 // pagePolicy lets a page load our style sheet and images and nothing else.
 const pagePolicy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -146,7 +156,9 @@ func (s *server) guard(next http.Handler) http.Handler {
 			h.Set("Allow", "GET, HEAD")
 			s.fail(w, r, http.StatusMethodNotAllowed, "These pages are for reading only. Use the px command to work on an action.")
 		default:
-			next.ServeHTTP(w, r)
+			ctx, cancel := context.WithTimeout(r.Context(), answerTime)
+			defer cancel()
+			next.ServeHTTP(w, r.WithContext(ctx))
 		}
 	})
 }
@@ -198,7 +210,7 @@ func (s *server) failWith(w http.ResponseWriter, r *http.Request, err error) {
 		s.fail(w, r, http.StatusBadRequest, "This address cannot be read: "+faults.Error()+".")
 	case errors.Is(err, model.ErrNotFound):
 		s.fail(w, r, http.StatusNotFound, "There is no such action, or it is not for everybody to see.")
-	case errors.Is(err, model.ErrUnavailable):
+	case errors.Is(err, model.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		w.Header().Set("Retry-After", "5")
 		s.fail(w, r, http.StatusServiceUnavailable, "The database does not answer. Nothing is lost; try again in a moment.")
 	case r.Context().Err() != nil: // the reader has gone

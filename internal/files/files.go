@@ -38,6 +38,8 @@ type Bucket struct {
 	open func(context.Context) (*blob.Bucket, error)
 	page int // objects listed at a time
 
+	patience time.Duration // machine time
+
 	mu     sync.Mutex
 	bucket *blob.Bucket // nil: not opened yet
 }
@@ -80,7 +82,7 @@ func newFolder(u *url.URL) (*Bucket, error) {
 	dir = filepath.FromSlash(dir)
 	return &Bucket{
 		// A page costs a walk of the folder.
-		page: 50_000,
+		page: 50_000, patience: patience,
 		open: func(context.Context) (*blob.Bucket, error) {
 			return fileblob.OpenBucket(dir, &fileblob.Options{
 				CreateDir: true, DirFileMode: folderMode,
@@ -107,7 +109,7 @@ func newS3(u *url.URL) (*Bucket, error) {
 	mux := new(blob.URLMux)
 	mux.RegisterBucket(s3blob.Scheme, new(s3blob.URLOpener))
 	b := &Bucket{
-		page: 1000,
+		page: 1000, patience: patience,
 		open: func(ctx context.Context) (*blob.Bucket, error) { return mux.OpenBucketURL(ctx, u) },
 	}
 	// This asks nobody: what is wrong with the parameters is told now.
@@ -193,12 +195,13 @@ func (b *Bucket) Put(ctx context.Context, key string, r io.Reader, limit int64) 
 	if err != nil {
 		return Stored{}, err
 	}
-	wctx, abort := context.WithCancel(ctx)
-	defer abort()
-	w, err := bucket.NewWriter(wctx, key, &blob.WriterOptions{ContentType: typ, BufferSize: partSize, MaxConcurrency: 1})
+	wctx, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
+	opened, err := bucket.NewWriter(wctx, key, &blob.WriterOptions{ContentType: typ, BufferSize: partSize, MaxConcurrency: 1})
 	if err != nil {
 		return Stored{}, storageErr("store the file", err)
 	}
+	w := patient{WriteCloser: opened, most: b.patience, abort: abort}
 	sum := sha256.New()
 	if _, err = sum.Write(head); err == nil {
 		_, err = w.Write(head)
@@ -210,26 +213,19 @@ func (b *Bucket) Put(ctx context.Context, key string, r io.Reader, limit int64) 
 		size += n
 	}
 	if err != nil {
-		abort() // before Close, so that it keeps nothing
+		err = cause(wctx, err)
+		abort(nil) // before Close, so that it keeps nothing
 		_ = w.Close()
 		if src.err != nil {
 			return Stored{}, src.err
 		}
-		return Stored{}, storageErr("store the file", cause(ctx, err))
+		return Stored{}, storageErr("store the file", err)
 	}
 	if err := w.Close(); err != nil {
 		b.clean(ctx, key)
-		return Stored{}, storageErr("store the file", cause(ctx, err))
+		return Stored{}, storageErr("store the file", cause(wctx, err))
 	}
 	return Stored{Size: size, SHA256: sum.Sum(nil), Type: typ}, nil
-}
-
-// cause is why a write ended: the caller's leaving, if it left.
-func cause(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return err
 }
 
 // clean takes away what a failed end of a write may have kept all the same.
@@ -246,11 +242,20 @@ func (b *Bucket) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx, end := context.WithCancelCause(ctx)
+	slow := time.AfterFunc(b.patience, func() { end(errSilent) })
 	r, err := bucket.NewReader(ctx, key, nil)
+	if err == nil && !slow.Stop() {
+		err = errSilent
+		_ = r.Close()
+	}
 	if err != nil {
+		slow.Stop()
+		err = cause(ctx, err)
+		end(nil)
 		return nil, storageErr("read the file", err)
 	}
-	return r, nil
+	return reading{r, end}, nil
 }
 
 // Exists tells whether there is anything under a key.
@@ -259,7 +264,11 @@ func (b *Bucket) Exists(ctx context.Context, key string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	ok, err := bucket.Exists(ctx, key)
+	var ok bool
+	err = b.ask(ctx, func(ctx context.Context) (err error) {
+		ok, err = bucket.Exists(ctx, key)
+		return err
+	})
 	return ok, storageErr("look for the file", err)
 }
 
@@ -269,7 +278,7 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	err = storageErr("delete the file", bucket.Delete(ctx, key))
+	err = storageErr("delete the file", b.ask(ctx, func(ctx context.Context) error { return bucket.Delete(ctx, key) }))
 	if errors.Is(err, model.ErrNotFound) {
 		return nil
 	}
@@ -293,7 +302,10 @@ func (b *Bucket) Walk(ctx context.Context, prefix string, visit func([]Object) e
 	}
 	for token := blob.FirstPageToken; len(token) > 0; {
 		var listed []*blob.ListObject
-		listed, token, err = bucket.ListPage(ctx, token, b.page, &blob.ListOptions{Prefix: prefix})
+		err := b.ask(ctx, func(ctx context.Context) (err error) {
+			listed, token, err = bucket.ListPage(ctx, token, b.page, &blob.ListOptions{Prefix: prefix})
+			return err
+		})
 		if err != nil {
 			return storageErr("list the files", err)
 		}

@@ -218,3 +218,32 @@ func TestS3ThatRefusesIsUnavailable(t *testing.T) {
 	require.ErrorIs(t, err, model.ErrUnavailable)
 	require.ErrorIs(t, b.Check(t.Context()), model.ErrUnavailable)
 }
+
+// TestS3ThatHangsIsUnavailable takes requests and never answers.
+func TestS3ThatHangsIsUnavailable(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-over
+	}))
+	t.Cleanup(srv.Close)
+	t.Cleanup(func() { close(over) })
+	b := open(t, "s3://bucket?region=test&anonymous=true&endpoint="+srv.URL)
+	files.Impatient(b, 100*time.Millisecond)
+	for what, ask := range map[string]func() error{
+		"put": func() error { _, err := b.Put(t.Context(), key, strings.NewReader("x"), limit); return err },
+		"put in parts": func() error {
+			_, err := b.Put(t.Context(), key, strings.NewReader(strings.Repeat("x", 12<<20)), 13<<20)
+			return err
+		},
+		"open":   func() error { _, err := b.Open(t.Context(), key); return err },
+		"look":   func() error { _, err := b.Exists(t.Context(), key); return err },
+		"delete": func() error { return b.Delete(t.Context(), key) },
+		"list":   func() error { return b.Walk(t.Context(), "", func([]files.Object) error { return nil }) },
+	} {
+		start := time.Now()
+		require.ErrorIs(t, ask(), model.ErrUnavailable, what)
+		assert.Less(t, time.Since(start), 10*time.Second, what)
+	}
+}
