@@ -66,12 +66,18 @@ func TestOutagesAreSurvived(t *testing.T) {
 	a = post(t, producer, key, event)
 	assert.Equal(t, http.StatusAccepted, a.code, a.body)
 	c.decided("without PostgreSQL")
-	until(t, 30*time.Second, "all messages are sent", func() (bool, string) {
+	c.allSent()
+	c.holds()
+	stop(t, ps...)
+}
+
+// allSent waits until every message is sent.
+func (c *cluster) allSent() {
+	c.t.Helper()
+	until(c.t, 30*time.Second, "all messages are sent", func() (bool, string) {
 		open := c.count("SELECT count(*) FROM messages WHERE state <> 'sent'")
 		return open == 0, fmt.Sprint(open, " open")
 	})
-	c.holds()
-	stop(t, ps...)
 }
 
 // becomes waits until a process's readiness is as wanted.
