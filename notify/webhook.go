@@ -44,6 +44,7 @@ type Webhook struct {
 	timeout time.Duration
 	https   *http.Client // public addresses and those allowed
 	plain   *http.Client // allowed addresses only
+	hosts   hosts
 }
 
 // webhookPayload is the body. It is the same, byte for byte, at every try.
@@ -75,7 +76,8 @@ func newWebhook(s Settings, faults *model.FieldErrors) *Webhook {
 	return &Webhook{now: s.Now, signers: signers, timeout: timeout, https: g.Client(timeout, true, s.RootCAs), plain: g.Client(timeout, false, s.RootCAs)}
 }
 
-// Send posts the letter once.
+// Send posts the letter once. A host that is silent gets one letter at a time;
+// the others fail at once (silent).
 func (w *Webhook) Send(ctx context.Context, l Letter) (Receipt, error) {
 	if err := l.check(); err != nil {
 		return Receipt{}, err
@@ -87,7 +89,16 @@ func (w *Webhook) Send(ctx context.Context, l Letter) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, permanent("bad_facts")
 	}
-	return w.post(ctx, Call{ID: l.Key, URL: l.Recipient.WebhookURL, Secret: l.Recipient.WebhookSecret, Body: body})
+	host := ""
+	if u, err := url.Parse(l.Recipient.WebhookURL); err == nil {
+		host = u.Host
+	}
+	if !w.hosts.enter(host) {
+		return Receipt{}, temporary("silent")
+	}
+	r, err := w.post(ctx, Call{ID: l.Key, URL: l.Recipient.WebhookURL, Secret: l.Recipient.WebhookSecret, Body: body})
+	w.hosts.leave(ctx, host, err)
+	return r, err
 }
 
 // Call is one POST of a webhook.

@@ -188,6 +188,57 @@ func TestWebhookEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// TestASilentHostGetsOneCallAtATime: the others fail at once, and other hosts are
+// called as ever.
+func TestASilentHostGetsOneCallAtATime(t *testing.T) {
+	t.Parallel()
+	silent, other := startWebhook(t), startWebhook(t)
+	silent.Always(&receiver.Fault{Hang: true})
+	set := local()
+	set.Timeout = 200 * time.Millisecond
+	r := newRouter(t, Settings{Webhook: set})
+	for range silentAfter {
+		_, err := sendHook(t, r, hookLetter(silent))
+		mustFail(t, err, "timeout", false)
+	}
+	r.webhook.timeout = time.Minute
+	ctx, leave := context.WithCancel(t.Context())
+	probe := make(chan error, 1)
+	go func() {
+		_, err := r.Send(ctx, model.ChannelWebhook, hookLetter(silent))
+		probe <- err
+	}()
+	wait, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	if _, err := silent.WaitAll(wait, silentAfter+1); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		_, err := sendHook(t, r, hookLetter(silent))
+		mustFail(t, err, "silent", false)
+	}
+	if _, err := sendHook(t, r, hookLetter(other)); err != nil {
+		t.Errorf("another host: %v", err)
+	}
+	if n := len(silent.All()); n != silentAfter+1 {
+		t.Errorf("%d calls, want no more than one at a time", n)
+	}
+	leave()
+	if err := <-probe; !errors.Is(err, context.Canceled) {
+		t.Errorf("err = %v, want context.Canceled", err)
+	}
+	silent.Always(&receiver.Fault{Status: 503})
+	_, err := sendHook(t, r, hookLetter(silent)) // any answer ends it
+	mustFail(t, err, "http_503", false)
+	silent.Always(nil)
+	if _, err := sendHook(t, r, hookLetter(silent)); err != nil {
+		t.Errorf("a host that is back: %v", err)
+	}
+	if len(r.webhook.hosts.known) != 0 {
+		t.Error("a host that answers is remembered")
+	}
+}
+
 func TestWebhookAddressFaultsAreForGood(t *testing.T) {
 	t.Parallel()
 	r := newRouter(t, Settings{Webhook: local()})

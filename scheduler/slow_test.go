@@ -50,6 +50,53 @@ func TestAReceiverThatHangsHoldsUpNoOtherChannel(t *testing.T) {
 	stop()
 }
 
+// TestAHostThatHangsHoldsUpNoOtherHost: 400 messages to a host that hangs stand
+// before one to another host. The first calls fill all slots once; then the host
+// is known, and gets one call at a time.
+func TestAHostThatHangsHoldsUpNoOtherHost(t *testing.T) {
+	t.Parallel()
+	w := scenario.New(t, nil)
+	var hooks [2]*receiver.Webhook
+	secret := receiver.NewSecret()
+	for i := range hooks {
+		var err error
+		if hooks[i], err = receiver.StartWebhook(secret); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = hooks[i].Close() })
+	}
+	hangs, other := hooks[0], hooks[1]
+	hangs.Always(&receiver.Fault{Hang: true})
+	const timeout = 500 * time.Millisecond
+	router, err := notify.New(notify.Settings{Log: zerolog.Nop(), Now: time.Now, Webhook: notify.WebhookSettings{
+		Secret: secret, Allow: []string{"127.0.0.1"}, Timeout: timeout,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(router.Close)
+	w.Engine = w.NewEngine(w.Queue, router)
+	as := w.Create(w.Complaints(400, model.SeverityMedium)...)
+	last := w.Messages(as[0].ID)[0].ID
+	w.Exec("UPDATE users SET webhook_url = ?", hangs.URL())
+	w.Exec("UPDATE messages SET channel = 'webhook', next_try_at = clock_timestamp() - interval '2 minutes'")
+	w.Exec("UPDATE messages SET next_try_at = clock_timestamp() - interval '1 minute', recipient_id = (SELECT id FROM users WHERE active AND id <> recipient_id ORDER BY id LIMIT 1) WHERE id = ?", last)
+	w.Exec("UPDATE users SET webhook_url = ? WHERE id = (SELECT recipient_id FROM messages WHERE id = ?)", other.URL(), last)
+	w.Exec("UPDATE directory_version SET version = version + 1")
+	before := w.Count("SELECT count(*) FROM messages WHERE id <> ?", last)
+
+	start := time.Now()
+	stop := run(t, scheduler.New(scheduler.Options{
+		Engine: w.Engine, Store: w.Store, Metrics: w.Metrics, Log: zerolog.Nop(), Interval: 20 * time.Millisecond, Holder: "one",
+	}))
+	until(t, "the other host has its message", func() bool { return len(other.Accepted()) > 0 })
+	t.Logf("%d messages before it, %d calls of the host that hangs, %s", before, len(hangs.All()), time.Since(start))
+	if calls := len(hangs.All()); calls > before/4 {
+		t.Errorf("%d calls of the host that hangs, of %d messages: want few", calls, before)
+	}
+	stop()
+}
+
 // TestASlotIsKeptWhileATurnRuns lets one turn outlast the lease.
 func TestASlotIsKeptWhileATurnRuns(t *testing.T) {
 	t.Parallel()
