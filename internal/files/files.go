@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -37,6 +38,8 @@ const (
 type Bucket struct {
 	open func(context.Context) (*blob.Bucket, error)
 	page int // objects listed at a time
+	// there tells what the opened bucket does not: that its folder has gone. Nil: nothing to tell.
+	there func() error
 
 	patience time.Duration // machine time
 
@@ -83,6 +86,12 @@ func newFolder(u *url.URL) (*Bucket, error) {
 	return &Bucket{
 		// A page costs a walk of the folder.
 		page: 50_000, patience: patience,
+		there: func() error {
+			if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+				return errors.New("no such folder, or no access")
+			}
+			return nil
+		},
 		open: func(context.Context) (*blob.Bucket, error) {
 			return fileblob.OpenBucket(dir, &fileblob.Options{
 				CreateDir: true, DirFileMode: folderMode,
@@ -142,6 +151,12 @@ func (b *Bucket) get(ctx context.Context) (*blob.Bucket, error) {
 			return nil, fmt.Errorf("open the storage: %w: %w", model.ErrUnavailable, err)
 		}
 		b.bucket = opened
+	}
+	if b.there != nil {
+		// Else a volume that has gone would be written to beneath its place, and listed as empty.
+		if err := b.there(); err != nil {
+			return nil, fmt.Errorf("open the storage: %w: %w", model.ErrUnavailable, err)
+		}
 	}
 	return b.bucket, nil
 }

@@ -197,6 +197,15 @@ func TestAStorageThatIsAwayIsUnavailable(t *testing.T) {
 	_, err = b.Put(t.Context(), key, strings.NewReader("x"), limit)
 	require.NoError(t, err)
 	require.NoError(t, b.Check(t.Context()))
+
+	// Nor is its place written to when it has gone.
+	require.NoError(t, os.Rename(dir, dir+".gone"))
+	require.ErrorIs(t, b.Check(t.Context()), model.ErrUnavailable)
+	_, err = b.Put(t.Context(), key, strings.NewReader("x"), limit)
+	require.ErrorIs(t, err, model.ErrUnavailable)
+	require.NoDirExists(t, dir)
+	require.NoError(t, os.Rename(dir+".gone", dir))
+	require.NoError(t, b.Check(t.Context()))
 }
 
 func TestAWalkSeesEverythingInOrder(t *testing.T) {
