@@ -270,11 +270,12 @@ func (c *checker) metadata(m map[string]any) {
 	case len(b) > maxMetadata:
 		c.add("metadata", "length", fmt.Sprintf("at most %d bytes of JSON", maxMetadata))
 	default:
-		c.inside(m, 1)
+		c.inside(m, 0)
 	}
 }
 
-// inside looks for what a jsonb column cannot hold, however deep.
+// inside looks for what a jsonb column cannot hold, however deep: v is in so many
+// objects and lists.
 func (c *checker) inside(v any, depth int) {
 	if depth > maxDepth {
 		c.add("metadata", "range", fmt.Sprintf("at most %d levels deep", maxDepth))

@@ -122,8 +122,8 @@ func TestDepthIsBounded(t *testing.T) {
 	nested := func(levels int) string {
 		return strings.Repeat(`{"a":`, levels) + "1" + strings.Repeat("}", levels)
 	}
-	assert.Equal(t, http.StatusAccepted, w.post(key, complaint("deep", `"metadata":`+nested(31))).status)
-	r := w.post(key, complaint("deeper", `"metadata":`+nested(32)))
+	assert.Equal(t, http.StatusAccepted, w.post(key, complaint("deep", `"metadata":`+nested(32))).status)
+	r := w.post(key, complaint("deeper", `"metadata":`+nested(33)))
 	require.Equal(t, http.StatusUnprocessableEntity, r.status)
 	assert.Equal(t, "metadata", r.problem(t).Errors[0].Field)
 	for _, body := range []string{
