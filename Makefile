@@ -6,7 +6,7 @@ SHELL := bash
 # ARGS go to the program of `make bench` or `make torture`, SEED and HOURS to the latter; BENCH picks the
 # benchmarks of `microbench`, PKG the packages of `microbench` and `cover`.
 # ARGS go to the program of `make bench`; BENCH picks the benchmarks of `microbench`, PKG the packages of
-# `microbench` and `cover`; FUZZ the targets of `fuzz`.
+# `microbench` and `cover`; FUZZ the targets of `fuzz`; VULNDB a copy of the Go vulnerability database.
 ARGS ?=
 SEED ?= 1
 HOURS ?= 24
@@ -15,6 +15,7 @@ PKG ?= ./...
 DURATION ?= 5m
 FUZZTIME ?= 10m
 FUZZ ?= .
+VULNDB ?= https://vuln.go.dev
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 .PHONY: help
@@ -79,8 +80,8 @@ check: ## Run what CI runs, word for word
 	.ci/run
 
 .PHONY: vulns
-vulns: ## Look for known vulnerabilities in what is linked (asks vuln.go.dev)
-	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
+vulns: ## Look for known vulnerabilities in what is linked (asks VULNDB, vuln.go.dev)
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 -db=$(VULNDB) ./...
 
 .PHONY: licences
 licences: ## List the licence of every module that is linked; fails for one that does not go with ours
