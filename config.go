@@ -25,10 +25,11 @@ import (
 )
 
 // Settings is every setting of every process. Each is a flag and a PX_*
-// variable; the flag wins. check reports all faults at once.
+// variable; the flag wins. Those tagged secret, and URLs with a password in them,
+// are taken from the environment alone. check reports all faults at once.
 type Settings struct {
-	DatabaseURL  string       `env:"PX_DATABASE_URL" placeholder:"URL" help:"PostgreSQL, such as postgres://px@db/px, or with a replica postgres://px@db1,db2/px?target_session_attrs=read-write. px dev and px demo run a private one without it; the other processes refuse to start."`
-	RedisURL     string       `env:"PX_REDIS_URL" placeholder:"URL" help:"Redis, such as redis://cache:6379/0, rediss:// (TLS) or unix://; Sentinel: redis+sentinel://host1:26379,host2:26379/mymaster; a cluster: redis+cluster://host1:6379,host2:6379. Same rule."`
+	DatabaseURL  string       `env:"PX_DATABASE_URL" secret:"password" placeholder:"URL" help:"PostgreSQL, such as postgres://px@db/px, or with a replica postgres://px@db1,db2/px?target_session_attrs=read-write. px dev and px demo run a private one without it; the other processes refuse to start."`
+	RedisURL     string       `env:"PX_REDIS_URL" secret:"password" placeholder:"URL" help:"Redis, such as redis://cache:6379/0, rediss:// (TLS) or unix://; Sentinel: redis+sentinel://host1:26379,host2:26379/mymaster; a cluster: redis+cluster://host1:6379,host2:6379. Same rule."`
 	DatabasePool setting[int] `env:"PX_DATABASE_POOL" default:"16" help:"Connections to PostgreSQL, at most."`
 	RedisPool    setting[int] `env:"PX_REDIS_POOL" default:"64" help:"Connections to Redis, at most; in a cluster, to each node."`
 
@@ -44,13 +45,13 @@ type Settings struct {
 	OpsAddr      string `env:"PX_OPS_ADDR" default:"127.0.0.1:9090" help:"Where the process serves /healthz, /readyz and /metrics; port 0 takes a free one, empty serves none. Of several processes on one machine, the first has the default and the others take free ports."`
 	LinkBase     string `env:"PX_LINK_BASE" default:"http://127.0.0.1:8081" help:"URL of the pages, for the links in messages."`
 
-	SubjectKey string `env:"PX_SUBJECT_KEY" placeholder:"SECRET" help:"Key of the hash of patient and visit numbers, 16 characters at least; the same in every px producer and px web. Needed by px producer, and by px web for actions made by hand about a patient."`
+	SubjectKey string `env:"PX_SUBJECT_KEY" secret:"" placeholder:"SECRET" help:"Key of the hash of patient and visit numbers, 16 characters at least; the same in every px producer and px web. Needed by px producer, and by px web for actions made by hand about a patient."`
 
 	FilesURL   string       `env:"PX_FILES_URL" default:"file:px-files" placeholder:"URL" help:"Where the files of actions are kept: a folder, such as file:///srv/px-files, or a bucket that speaks S3, such as s3://px-files?region=eu-central-1, with credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or the machine's role; the same for px web and px worker. px dev and px demo have a folder of their own."`
 	FilesLimit setting[int] `env:"PX_FILES_LIMIT" default:"26214400" help:"Bytes that a file may have, at most."`
 
 	IntakeURL string `env:"PX_INTAKE_URL" default:"http://127.0.0.1:8080" help:"Where px send sends to."`
-	APIKey    string `env:"PX_API_KEY" placeholder:"KEY" help:"The API key that px send shows."`
+	APIKey    string `env:"PX_API_KEY" secret:"" placeholder:"KEY" help:"The API key that px send shows."`
 
 	LogLevel  string `env:"PX_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	LogFormat string `env:"PX_LOG_FORMAT" default:"auto" help:"json, console, or auto: console on a terminal."`
@@ -66,16 +67,16 @@ type Settings struct {
 	SweepGrace    setting[time.Duration] `env:"PX_SWEEP_GRACE" default:"5s" help:"How late work must be before a sweep does it instead of a worker."`
 	ClaimLease    setting[time.Duration] `env:"PX_CLAIM_LEASE" default:"90s" help:"How long a message stays with the process that delivers it; longer than a delivery may take."`
 
-	HeartbeatURL string `env:"PX_HEARTBEAT_URL" placeholder:"URL" help:"What px scheduler asks for (GET) after all sweeps have ended without error, once a minute at most, so that somebody outside can raise the alarm when it hears nothing; empty: nobody."`
+	HeartbeatURL string `env:"PX_HEARTBEAT_URL" secret:"" placeholder:"URL" help:"What px scheduler asks for (GET) after all sweeps have ended without error, once a minute at most, so that somebody outside can raise the alarm when it hears nothing; empty: nobody."`
 
 	SMTPHost     string       `env:"PX_SMTP_HOST" placeholder:"HOST" help:"Mail server; empty: no email from here."`
 	SMTPPort     setting[int] `env:"PX_SMTP_PORT" default:"0" help:"Its port; 0: 465 for implicit TLS, else 587."`
 	SMTPTLS      string       `name:"smtp-tls" env:"PX_SMTP_TLS" default:"starttls" help:"starttls, implicit, opportunistic or none."`
 	SMTPUser     string       `env:"PX_SMTP_USER" placeholder:"NAME" help:"User at the mail server; empty: no login."`
-	SMTPPassword string       `env:"PX_SMTP_PASSWORD" placeholder:"SECRET" help:"Its password."`
+	SMTPPassword string       `env:"PX_SMTP_PASSWORD" secret:"" placeholder:"SECRET" help:"Its password."`
 	SMTPFrom     string       `env:"PX_SMTP_FROM" placeholder:"ADDRESS" help:"Sender, such as PX Action Center <px@hospital.example>."`
 
-	WebhookSecret string `env:"PX_WEBHOOK_SECRET" placeholder:"SECRET" help:"Signs webhooks of users without a secret of their own: whsec_ and base64."`
+	WebhookSecret string `env:"PX_WEBHOOK_SECRET" secret:"" placeholder:"SECRET" help:"Signs webhooks of users without a secret of their own: whsec_ and base64."`
 	WebhookAllow  string `env:"PX_WEBHOOK_ALLOW" placeholder:"LIST" help:"Inside addresses that webhooks may reach, with commas: CIDRs, addresses, host names."`
 
 	FeedAllow string `env:"PX_FEED_ALLOW" placeholder:"LIST" help:"Inside addresses that holiday feeds may be fetched from, over https, with commas: CIDRs, addresses, host names."`

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +87,47 @@ func TestOutsideLoopbackALoginIsAlwaysNeeded(t *testing.T) {
 	s := settingsFrom(t, "--web-proxies=10.0.0.0/8, 192.0.2.7,2001:db8::/32")
 	if ps, err := s.webProxies(); err != nil || len(ps) != 3 || ps[1].Bits() != 32 {
 		t.Errorf("proxies = %v, %v", ps, err)
+	}
+}
+
+func TestNoSecretIsTakenFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	var c commands
+	p, err := kong.New(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, f := range p.Model.Flags {
+		args, ok := map[string]string{"": "--%s=s3cret", "password": "--%s=redis://px:s3cret@cache"}[f.Tag.Get("secret")], f.Tag.Has("secret")
+		if secretive := regexp.MustCompile("password|secret|key|token").MatchString(f.Name + f.PlaceHolder); secretive && !ok {
+			t.Errorf("--%s looks like a secret: tag it", f.Name)
+		}
+		if !ok {
+			continue
+		}
+		names[f.Name] = true
+		parsed, err := p.Parse([]string{fmt.Sprintf(args, f.Name), "version"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = secretsGiven(parsed)
+		if err == nil || !strings.HasPrefix(err.Error(), f.Envs[0]+": must stand in the environment") || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("--%s: %v", f.Name, err)
+		}
+	}
+	if len(names) != 7 {
+		t.Errorf("secrets: %v", names)
+	}
+	parsed, err := p.Parse([]string{"--database-url=postgres://px@db/px", "--redis-url=redis+sentinel://a:1/m", "version"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := secretsGiven(parsed); err != nil {
+		t.Errorf("URLs without a password: %v", err)
+	}
+	if !withPassword("redis+sentinel://a:1/m?sentinel_password=x") || !withPassword("postgres://px@db/px?password=x") {
+		t.Error("a password among the parameters is overlooked")
 	}
 }
 

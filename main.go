@@ -71,7 +71,7 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	var c commands
 	parser, err := kong.New(&c, kong.Name("px"), kong.UsageOnError(),
-		kong.Description("No bad piece of patient feedback is ever dropped. Every setting is a flag and a PX_* variable. Exit codes: 0 done, 1 failed or something was found, 2 the call or a setting is wrong."),
+		kong.Description("No bad piece of patient feedback is ever dropped. Every setting is a flag and a PX_* variable; secrets are taken from the variable alone. Exit codes: 0 done, 1 failed or something was found, 2 the call or a setting is wrong."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, FlagsLast: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&c.Settings))
 	if err != nil {
@@ -80,7 +80,7 @@ func run(ctx context.Context, args []string) int {
 	}
 	parsed, err := parser.Parse(helpWord(args))
 	if err == nil {
-		err = c.check(os.Environ())
+		err = errors.Join(secretsGiven(parsed), c.check(os.Environ()))
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "px: %v\nTry px help.\n", err)
