@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -127,4 +128,28 @@ func TestAFileStorageThatIsAwayIsSaid(t *testing.T) {
 	assert.Equal(t, http.StatusCreated, upload().code)
 	assert.Equal(t, "a plan", strings.TrimSpace(d.send(t, http.MethodGet, location, "").body))
 	stop(t, ps...)
+}
+
+// TestAChannelWithoutSettingsIsSaid: a worker without a mail server says so, and
+// leaves mails to one that has it.
+func TestAChannelWithoutSettingsIsSaid(t *testing.T) {
+	t.Parallel()
+	mails, hook, settings := receivers(t)
+	smtp := func(s string) bool { return strings.HasPrefix(s, "PX_SMTP_") }
+	c := newCluster(t, testenv.DatabaseURL(t), testenv.RedisURL(t), slices.DeleteFunc(slices.Clone(settings), smtp)...)
+	key := c.furnish(directory(1, hook.URL(), "email", "webhook"), policy(hours{target: 4, reminder: 1, gap: 2}))
+	ps := c.start("producer", "worker")
+	c.becomes(ps[1], http.StatusOK, "degraded")
+	assert.Contains(t, get(t, ps[1].ops+"/readyz").body, "people are to be told by email, which has no settings here")
+	a := post(t, ps[0], key, toJSON(t, complaint("without mail", model.SeverityHigh, nil)))
+	require.Equal(t, http.StatusAccepted, a.code, a.body)
+	until(t, 30*time.Second, "the webhook has its message", func() (bool, string) { return len(hook.Accepted()) > 0, c.rows("messages") })
+	assert.Empty(t, mails.All())
+	c.env = append(c.env, slices.DeleteFunc(slices.Clone(settings), func(s string) bool { return !smtp(s) })...)
+	more := c.start("worker", "scheduler")
+	c.becomes(more[0], http.StatusOK, "ready")
+	c.allSent()
+	assert.NotEmpty(t, mails.Accepted())
+	c.holds()
+	stop(t, append(ps, more...)...)
 }
