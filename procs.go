@@ -125,7 +125,7 @@ func (a *app) parts(makers ...func(*app) (part, error)) ([]part, error) {
 
 // checkDatabase and checkRedis are what readiness depends on.
 func (a *app) checkDatabase() ops.Check {
-	return ops.Check{Name: "postgresql", Required: true, Run: a.store.Ping}
+	return ops.Check{Name: "postgresql", Required: true, Run: a.store.Writable}
 }
 
 // checkOwners degrades a process while a live action has nobody to own it.

@@ -236,8 +236,8 @@ func TestAConnectionThatTakesNoWritesIsLeft(t *testing.T) {
 	if _, err := s.db.ExecContext(t.Context(), "SET default_transaction_read_only = on"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Ping(t.Context()); !errors.Is(err, model.ErrUnavailable) {
-		t.Errorf("ping = %v, want unavailable", err)
+	if err := s.Writable(t.Context()); !errors.Is(err, model.ErrUnavailable) {
+		t.Errorf("writable = %v, want unavailable", err)
 	}
 	const write = "UPDATE clock SET speed = speed"
 	if _, err := s.db.ExecContext(t.Context(), write); !errors.Is(mapErr(err), model.ErrUnavailable) {
@@ -252,8 +252,8 @@ func TestAConnectionThatTakesNoWritesIsLeft(t *testing.T) {
 	if _, err := s.db.ExecContext(t.Context(), "SET LOCAL search_path = x; SELECT pg_terminate_backend(pg_backend_pid())"); err == nil {
 		t.Error("no error")
 	}
-	if err := s.Ping(t.Context()); err != nil {
-		t.Errorf("ping after its end = %v", err)
+	if err := s.Writable(t.Context()); err != nil {
+		t.Errorf("writable after its end = %v", err)
 	}
 }
 

@@ -25,7 +25,7 @@ func openStore(t *testing.T, url string) *store.Store {
 func wantAll(t *testing.T, what string, s *store.Store, want error) {
 	t.Helper()
 	calls := map[string]func() error{
-		"ping":          func() error { return s.Ping(t.Context()) },
+		"writable":      func() error { return s.Writable(t.Context()) },
 		"claim a sweep": func() error { _, err := s.ClaimSweep(t.Context(), "x", "y", time.Second); return err },
 		"unarmed":       func() error { _, err := s.Unarmed(t.Context(), 10); return err },
 		"late messages": func() error {

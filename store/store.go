@@ -112,9 +112,14 @@ func (s *Store) ClaimLease() time.Duration { return s.claimLease }
 // Close closes every connection.
 func (s *Store) Close() error { return s.db.Close() }
 
-// Ping reports whether the database answers and takes writes: nil or
-// ErrUnavailable.
+// Ping reports whether the database answers: nil or ErrUnavailable.
 func (s *Store) Ping(ctx context.Context) error {
+	return mapErr(s.db.PingContext(ctx))
+}
+
+// Writable reports whether the database answers and takes writes: nil or
+// ErrUnavailable.
+func (s *Store) Writable(ctx context.Context) error {
 	var refuses bool
 	err := s.db.NewRaw("SELECT current_setting('transaction_read_only') = 'on'").Scan(ctx, &refuses)
 	if err == nil && refuses {

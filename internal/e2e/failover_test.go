@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -70,12 +71,22 @@ func (s *senders) more(t *testing.T, n int64) {
 func TestASynchronousFailoverLosesNothing(t *testing.T) {
 	t.Parallel()
 	pair := testenv.PostgresPair(t, true)
-	c := newCluster(t, pair.URL(t, testenv.DatabaseOn(t, pair.Primary.DatabaseURL)), pair.Primary.RedisURL, "PX_CLAIM_LEASE=4s")
+	url := testenv.DatabaseOn(t, pair.Primary.DatabaseURL)
+	c := newCluster(t, pair.URL(t, url), pair.Primary.RedisURL, "PX_CLAIM_LEASE=4s")
 	c.store.DB().SetMaxIdleConns(0) // none that the failover breaks
 	h := hours{target: 4, reminder: 1, gap: 2}
 	c.setClock(epoch(), 3600)
 	key := c.furnish(directory(4, "", "log"), policy(h))
 	ps := c.start("producer", "worker", "scheduler")
+	// One whose address leads to the replica already.
+	early := spawn(t, append(plainEnv(), append(slices.Clone(c.env), "PX_DATABASE_URL="+pair.ReplicaURL(t, url))...), "producer")
+	c.procs = append(c.procs, early)
+	c.await(early)
+	c.becomes(early, http.StatusServiceUnavailable, "not_ready")
+	event := toJSON(t, complaint("early", model.SeverityLow, nil))
+	a := post(t, early, key, event)
+	assert.Equal(t, http.StatusServiceUnavailable, a.code, a.body)
+	assert.NotEmpty(t, a.header.Get("Retry-After"))
 	var all senders
 	all.run(t, 4, ps[0], key)
 	all.more(t, 30)
@@ -85,9 +96,13 @@ func TestASynchronousFailoverLosesNothing(t *testing.T) {
 	outage := time.Since(began)
 	all.stop.Store(true)
 	all.wg.Wait()
+	ps = append(ps, early)
 	for _, p := range ps {
 		c.becomes(p, http.StatusOK, "ready")
 	}
+	a = post(t, early, key, event)
+	require.Equal(t, http.StatusAccepted, a.code, a.body)
+	all.ids = append(all.ids, "early")
 	c.settled(60 * time.Second)
 
 	l := c.ledger()
