@@ -1,10 +1,15 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/pxactions/px/internal/testenv"
 	"github.com/pxactions/px/model"
@@ -124,5 +129,35 @@ func TestAnotherHistoryIsNotTakenForTheLostOne(t *testing.T) {
 	rename("Another")
 	if version, name := read(); version != lost || name != "Another" {
 		t.Errorf("after the failover version %d is %s, want %d to be Another", version, name, lost)
+	}
+}
+
+// TestADeadMachineBeforeThePrimaryIsPassedOver within what an intake waits.
+func TestADeadMachineBeforeThePrimaryIsPassedOver(t *testing.T) {
+	t.Parallel()
+	dead, err := net.Listen("tcp", "127.0.0.1:0") // takes the connection and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = dead.Close() })
+	live := testenv.DatabaseURL(t)
+	cfg, err1 := pgx.ParseConfig(live)
+	u, err2 := url.Parse(live)
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	u.Host = ""
+	q := u.Query()
+	q.Set("host", "127.0.0.1,"+cfg.Host)
+	q.Set("port", fmt.Sprintf("%d,%d", dead.Addr().(*net.TCPAddr).Port, cfg.Port))
+	u.RawQuery = q.Encode()
+	s := openStore(t, u.String())
+	err = again(t, func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		return s.Writable(ctx)
+	})
+	if err != nil {
+		t.Errorf("writable = %v", err)
 	}
 }
