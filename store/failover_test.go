@@ -76,6 +76,9 @@ func TestAReplicaIsAwayUntilItIsPromoted(t *testing.T) {
 	pair.CatchUp(t) // to the database itself
 	wantAll(t, "the primary", both, nil)
 	wantAll(t, "the replica", replica, model.ErrUnavailable)
+	if _, err := replica.Verify(t.Context()); err != nil || replica.Ping(t.Context()) != nil {
+		t.Errorf("verify of the replica = %v; what only reads may read there", err)
+	}
 	if err := pair.Primary.Postgres.Kill(); err != nil {
 		t.Fatal(err)
 	}
