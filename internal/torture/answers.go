@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 )
 
@@ -27,9 +28,17 @@ func (a *answers) note(what string) {
 	a.odd = append(a.odd, what)
 }
 
-// answers notes a divergence for each.
-func (k *checker) answers(a *answers) {
+// answers notes a divergence for each, with what the processes say of it.
+func (k *checker) answers(a *answers, procs []*process) {
+	if len(a.odd) == 0 {
+		return
+	}
 	for _, what := range a.odd {
 		k.differ(what, "what is away, where something is (503)", "answered 500")
+	}
+	for _, p := range procs {
+		if len(p.log.errors) > 0 {
+			k.differ(p.name, "no error in its log", "%s", strings.Join(p.log.errors, "\n"))
+		}
 	}
 }

@@ -117,8 +117,9 @@ type lines struct {
 	part   []byte
 	last   []string
 	panics []string
-	lost   int // how often it said that Redis had lost its memory
-	began  int // how often it said that it had started
+	errors []string // at the level that a person should look at
+	lost   int      // how often it said that Redis had lost its memory
+	began  int      // how often it said that it had started
 }
 
 // Write implements io.Writer.
@@ -152,6 +153,9 @@ func (l *lines) add(line string) {
 	}
 	if strings.Contains(line, "redis has lost its memory") {
 		l.lost++
+	}
+	if strings.Contains(line, `"level":"error"`) && len(l.errors) < linesKept {
+		l.errors = append(l.errors, line)
 	}
 	if strings.Contains(line, "process started") {
 		l.began++

@@ -257,7 +257,7 @@ func (c *cluster) judge(ctx context.Context, res *result, d *desk, h *house, hea
 	}
 	calls := c.hook.All()
 	k.messages(calls)
-	k.answers(heard)
+	k.answers(heard, c.procs)
 	res.feedback, res.actions, res.events, res.messages, res.calls = len(d.all), len(l.actions), k.events, len(l.messages), len(calls)
 	for _, m := range h.all {
 		if m.code/100 == 2 {
