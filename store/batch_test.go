@@ -222,9 +222,9 @@ func TestDuplicatesAreFolded(t *testing.T) {
 	a := w.Action(*created[0].ActionID)
 	w.SetTime(*a.NextAt)
 	older := store.DeadlineRef{ActionID: a.ID, Gen: a.Gen - 1}
-	fired, _, err := w.Store.Fire(t.Context(), []store.DeadlineRef{older, w.Job(a.ID), w.Job(a.ID), older})
-	if err != nil || len(fired) != 1 || fired[0].Outcome != store.Fired {
-		t.Errorf("fire = %+v, %v; want the newest job alone, fired", fired, err)
+	fired, effects, err := w.Store.Fire(t.Context(), []store.DeadlineRef{older, w.Job(a.ID), w.Job(a.ID), older})
+	if err != nil || len(fired) != 2 || fired[0].Outcome != store.Fired || fired[1].Outcome != store.Stale || len(effects.Arm) != 1 {
+		t.Errorf("fire = %+v, %+v, %v; want the newest job fired, the older stale, and one armed", fired, effects, err)
 	}
 	// Moves are not folded: each is made, in their order.
 	moves := []store.Move{

@@ -117,7 +117,7 @@ func (s *Store) fireLocking(ctx context.Context, refs []DeadlineRef, lock string
 			return err
 		}
 		w := &writer{st: st, grace: s.grace}
-		var stale []model.ActionID
+		var stale, fired []model.ActionID
 		for _, ref := range refs {
 			r, err := fireOne(ref, cases[ref.ActionID], w)
 			switch {
@@ -127,12 +127,15 @@ func (s *Store) fireLocking(ctx context.Context, refs []DeadlineRef, lock string
 				r.Outcome, r.Wait = Busy, busyWait
 			case r.Outcome == Stale:
 				stale = append(stale, ref.ActionID)
+			case r.Outcome == Fired:
+				fired = append(fired, ref.ActionID)
 			}
 			results = append(results, r)
 		}
 		if err := w.write(ctx, tx); err != nil {
 			return err
 		}
+		stale = slices.DeleteFunc(stale, func(id model.ActionID) bool { return slices.Contains(fired, id) })
 		effects, err = currentEffects(ctx, tx, st, stale)
 		effects.Add(w.effects())
 		return err
