@@ -299,7 +299,7 @@ func (a *app) verify(ctx context.Context) error {
 func (a *app) hygiene(ctx context.Context) error {
 	r, err := a.queue.Repair(ctx)
 	if r.Total() > 0 {
-		a.log.Warn().Int("dangling", r.Dangling).Int("archived", r.Archived).Int("leases", r.Leases).Msg("queue cleaned")
+		a.log.Warn().Int("dangling", r.Dangling).Int("archived", r.Archived).Int("leases", r.Leases).Int("ghosts", r.Ghosts).Msg("queue cleaned")
 	}
 	dropped, sessions := a.store.DropSessions(ctx)
 	if dropped > 0 {

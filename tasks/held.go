@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -98,19 +99,30 @@ func (q *Queue) StrangeQueues(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// scan calls fn with the keys that match, in bounded batches.
+// scan calls fn with the keys that match, in bounded batches, one at a time. Each
+// master of a cluster knows its own keys only.
 func (q *Queue) scan(ctx context.Context, match string, fn func(keys []string) error) error {
-	for cursor, first := uint64(0), true; first || cursor != 0; first = false {
-		keys, next, err := q.rdb.Scan(ctx, cursor, match, scanBatch).Result()
-		if err != nil {
-			return unavailable("walk over the keys", err)
+	var mu sync.Mutex
+	walk := func(ctx context.Context, rdb redis.UniversalClient) error {
+		for cursor, first := uint64(0), true; first || cursor != 0; first = false {
+			keys, next, err := rdb.Scan(ctx, cursor, match, scanBatch).Result()
+			if err != nil {
+				return unavailable("walk over the keys", err)
+			}
+			mu.Lock()
+			err = fn(keys)
+			mu.Unlock()
+			if err != nil {
+				return err
+			}
+			cursor = next
 		}
-		if err := fn(keys); err != nil {
-			return err
-		}
-		cursor = next
+		return nil
 	}
-	return nil
+	if c, ok := q.rdb.(*client); ok {
+		return c.eachMaster(ctx, walk)
+	}
+	return walk(ctx, q.rdb)
 }
 
 // What a task's id tells: what of which row, and the number of the job, the

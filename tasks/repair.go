@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -13,10 +14,11 @@ type Repaired struct {
 	Dangling int // ids without a task: one makes the dashboard fail for all queues
 	Archived int // dead tasks past their age
 	Leases   int // running tasks that no worker held and asynq would never take back
+	Ghosts   int // what workers and schedulers that were killed have left: their names, and how they ticked
 }
 
 // Total is the number of all entries.
-func (r Repaired) Total() int { return r.Dangling + r.Archived + r.Leases }
+func (r Repaired) Total() int { return r.Dangling + r.Archived + r.Leases + r.Ghosts }
 
 // walk remembers how far Repair has come in each list, so that each round takes
 // up where the last one ended.
@@ -69,13 +71,27 @@ for _, id in ipairs(ids) do
 	redis.call("ZREM", KEYS[1], id)
 end
 return {#ids, #ids}`)
+
+	// KEYS: names of processes by when they expire.
+	dropNames = redis.NewScript(`return redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", redis.call("TIME")[1] - 60)`)
+
+	// KEYS: history of an entry. ARGV: age in seconds.
+	dropHistory = redis.NewScript(`
+local last = redis.call("ZREVRANGE", KEYS[1], 0, 0, "WITHSCORES")
+if last[2] and tonumber(last[2]) < redis.call("TIME")[1] - ARGV[1] then
+	return redis.call("DEL", KEYS[1])
+end
+return 0`)
 )
+
+// historyAge is how long after its last tick a scheduler is gone for good.
+const historyAge = 24 * time.Hour
 
 // Repair tidies what asynq leaves behind, for the dashboard's sake and for jobs
 // that it would never take back: it registers the queues again, removes ids
-// without a task, deletes dead tasks past their age, and lends running tasks
-// without a lease one that has ended. One call does a bounded part, the next
-// goes on from there. The error is model.ErrUnavailable; what was done before
+// without a task, deletes dead tasks past their age, lends running tasks
+// without a lease one that has ended, and deletes what processes that were killed
+// have left. One call does a bounded part, the next goes on from there. The error is model.ErrUnavailable; what was done before
 // is counted.
 func (q *Queue) Repair(ctx context.Context) (Repaired, error) {
 	q.walk.mu.Lock()
@@ -92,7 +108,30 @@ func (q *Queue) Repair(ctx context.Context) (Repaired, error) {
 			return done, unavailable("repair queue "+queue, err)
 		}
 	}
+	if err := q.dropGhosts(ctx, &done); err != nil {
+		return done, unavailable("tidy after processes that are gone", err)
+	}
 	return done, nil
+}
+
+func (q *Queue) dropGhosts(ctx context.Context, done *Repaired) error {
+	for _, key := range []string{"asynq:servers", "asynq:workers", "asynq:schedulers"} {
+		n, err := dropNames.Run(ctx, q.rdb, []string{key}).Int()
+		if err != nil {
+			return err
+		}
+		done.Ghosts += n
+	}
+	return q.scan(ctx, "asynq:scheduler_history:*", func(keys []string) error {
+		for _, key := range keys {
+			n, err := dropHistory.Run(ctx, q.rdb, []string{key}, int64(historyAge.Seconds())).Int()
+			if err != nil {
+				return err
+			}
+			done.Ghosts += n
+		}
+		return nil
+	})
 }
 
 func (q *Queue) repairQueue(ctx context.Context, queue string, done *Repaired) error {

@@ -192,3 +192,33 @@ func TestRepairDropsOldArchive(t *testing.T) {
 		t.Error("a dropped task's hash is left")
 	}
 }
+
+// TestRepairRemovesWhatKilledProcessesLeft: asynq does so only when they end in
+// order, or somebody looks at the dashboard.
+func TestRepairRemovesWhatKilledProcessesLeft(t *testing.T) {
+	t.Parallel()
+	w := setup(t, QueueOptions{})
+	add := func(key, member string, ago time.Duration) {
+		t.Helper()
+		if err := w.rdb.ZAdd(t.Context(), key, redis.Z{Member: member, Score: float64(time.Now().Add(-ago).Unix())}).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, list := range []string{"asynq:servers", "asynq:workers", "asynq:schedulers"} {
+		add(list, "killed", 2*time.Minute)
+		add(list, "lives", -5*time.Second) // when it expires unless it beats
+	}
+	const history = "asynq:scheduler_history:"
+	add(history+"killed", "last week", 50*time.Hour)
+	add(history+"killed", "yesterday", 25*time.Hour)
+	add(history+"lives", "last week", 50*time.Hour)
+	add(history+"lives", "just now", time.Minute)
+	if done := repair(t, w); done != (Repaired{Ghosts: 4}) {
+		t.Errorf("repaired %+v, want 4 ghosts", done)
+	}
+	for key, want := range map[string]int64{"asynq:servers": 1, "asynq:workers": 1, "asynq:schedulers": 1, history + "killed": 0, history + "lives": 2} {
+		if n, err := w.rdb.ZCard(t.Context(), key).Result(); err != nil || n != want {
+			t.Errorf("%s has %d entries, %v; want %d", key, n, err, want)
+		}
+	}
+}

@@ -130,6 +130,16 @@ func TestAClusterThatForgetsAQueueIsToldItAgain(t *testing.T) {
 	s.sweep()
 	s.sweep() // remembers the beats
 	require.Zero(t, s.missing())
+	reminders := map[string]bool{}
+	require.NoError(t, s.queue.Walk(t.Context(), func(held []tasks.Held) error {
+		for _, h := range held {
+			if !h.Action.IsZero() {
+				reminders[h.ID] = true
+			}
+		}
+		return nil
+	}))
+	require.Len(t, reminders, 5, "whichever master holds them")
 
 	forget := func() {
 		t.Helper()
