@@ -288,7 +288,7 @@ func (e *Engine) refuse(ctx context.Context, src Source, ds []*draft) error {
 	}
 	for _, d := range ds {
 		row, ok := known[d.event.EventID]
-		if ok && d.err == nil && !d.check.known["event_id"] && bytes.Equal(row.ContentHash, d.hash) {
+		if ok && d.err == nil && !d.check.known["event_id"] && row.Repeats(d.hash) {
 			*d.answer = receipt(&row, ReceiptDuplicate)
 			continue
 		}

@@ -24,7 +24,7 @@ func (e *Engine) Retain(ctx context.Context) error {
 			return next, more, err
 		}),
 		batches(ctx, func(after store.Keyset) (store.Keyset, bool, error) {
-			done, next, more, err := e.Store.EraseIgnored(ctx, after, eraseBatch)
+			done, next, more, err := e.Store.EraseLoose(ctx, after, eraseBatch)
 			all.Feedback += done.Feedback
 			return next, more, err
 		}),

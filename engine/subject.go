@@ -46,7 +46,7 @@ func (e *Engine) Purge(ctx context.Context, subject string) (Purged, error) {
 	var ignored []model.FeedbackID
 	for _, f := range held.Feedback {
 		switch {
-		case f.Was, f.ActionID != nil: // as its action, or as its earlier revision
+		case f.Was, f.ActionID != nil, f.Erased: // as its action, or as its earlier revision
 		case f.Decision == model.DecisionIgnored:
 			ignored = append(ignored, f.ID)
 		case f.Decision == model.DecisionQuarantined:

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
@@ -15,8 +16,8 @@ type Feedback struct {
 
 	ID           FeedbackID            `bun:"type:uuid,pk"`
 	SourceSystem string                //
-	EventID      string                // the sender's; "sha256:<hash>" where none can be read
-	ContentHash  []byte                // SHA-256 of the canonical content
+	EventID      string                // the sender's; "sha256:<hash>" where none can be read, "sha256:erased:<id>" once erased
+	ContentHash  []byte                // SHA-256 of the canonical content; empty once that is erased
 	SourceType   SourceType            `bun:",nullzero"`
 	SourceRef    string                // what the sender calls the thing it comes from
 	ContentType  string                // app.model of the source object, if it is one
@@ -69,4 +70,14 @@ type Feedback struct {
 	SentBy    *UserID `bun:"type:uuid"` // who made it by hand; nil: nobody
 	SentKey   *KeyID  `bun:"type:uuid"` // the API key that it came with; nil: none
 	RequestID string  // of the request that it came in; empty: none
+}
+
+// Repeats reports whether an event of the same id, with a content of that hash, is
+// this one over again. What it said may have been erased: then nobody can tell, and
+// it is, unless it could never be read.
+func (f *Feedback) Repeats(hash []byte) bool {
+	if f.ErasedAt != nil {
+		return f.Decision != DecisionQuarantined
+	}
+	return bytes.Equal(f.ContentHash, hash)
 }

@@ -109,7 +109,8 @@ func (t *turn) steppedIn(id model.UserID) bool {
 }
 
 // setResults keeps what a submission or closure says of plan, outcome, cause and
-// complainant, and refuses one that lacks what the SLA config needs.
+// complainant, and refuses one that lacks what the SLA config needs. What was approved
+// had it all, though its words may have been erased since.
 func (t *turn) setResults(m MoveRequest) error {
 	a := &t.Action
 	var faults model.FieldErrors
@@ -127,7 +128,7 @@ func (t *turn) setResults(m MoveRequest) error {
 	if m.Informed != nil {
 		t.setInformed(*m.Informed, &faults)
 	}
-	if len(faults) == 0 {
+	if len(faults) == 0 && a.Status != model.StatusApproved {
 		t.missing(&faults)
 	}
 	return faults.Err()

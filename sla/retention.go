@@ -13,8 +13,8 @@ const maxDays = maxHours / 24
 // RetentionSpec says how long what has ended is kept, in days of domain time. The
 // zero value keeps everything for ever.
 type RetentionSpec struct {
-	WordsDays    int `yaml:"words_days,omitzero" json:"words_days,omitzero"`       // words of ended actions and of ignored feedback; 0: never erased
-	MessagesDays int `yaml:"messages_days,omitzero" json:"messages_days,omitzero"` // sent and suppressed messages of ended actions; 0: never dropped
+	WordsDays    int `yaml:"words_days,omitzero" json:"words_days,omitzero"`       // words of ended actions, and of ignored and quarantined feedback; 0: never erased
+	MessagesDays int `yaml:"messages_days,omitzero" json:"messages_days,omitzero"` // messages of ended actions; 0: never dropped
 }
 
 // retention finds what is wrong with it.

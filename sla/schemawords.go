@@ -38,8 +38,8 @@ func calendarWords() map[string]words {
 		"MergeSpec.patient_safety": {"The same of what is about a patient's safety.", "link", "merge"},
 		"MergeSpec.is_active":      {"false: nothing joins or is linked.", "true", "false"},
 
-		"RetentionSpec.words_days":    {"Days after its end at which an action's words, files included, are erased, and those of feedback that was ignored; at most ten years. 0: never.", "never", "1095"},
-		"RetentionSpec.messages_days": {"Days after an action's end at which its messages that were sent or suppressed are dropped; at most ten years. 0: never.", "never", "180"},
+		"RetentionSpec.words_days":    {"Days after its end at which an action's words, files included, are erased, and those of feedback that was ignored or is in quarantine; at most ten years. 0: never.", "never", "1095"},
+		"RetentionSpec.messages_days": {"Days after an action's end at which its messages are dropped, once none is on its way; at most ten years. 0: never.", "never", "180"},
 
 		"CalendarSpec.name":         {"1 to 200 characters, once in the policy.", "", "riyadh"},
 		"CalendarSpec.timezone":     {"IANA time zone.", "", "Asia/Riyadh"},

@@ -32,8 +32,10 @@ const (
 	// indexes of these names have them.
 	withWords    = "status IN ('closed', 'cancelled') AND legal_hold_at IS NULL AND (erased_at IS NULL OR erased_at <= updated_at)"
 	withMessages = "status IN ('closed', 'cancelled') AND legal_hold_at IS NULL AND (messages_dropped_at IS NULL OR messages_dropped_at <= updated_at)"
-	// ignoredWithWords is feedback that ended without an action, likewise.
-	ignoredWithWords = "decision = 'ignored' AND erased_at IS NULL"
+	// withQuietMessages leaves out those with a message on its way, of actions AS r.
+	withQuietMessages = withMessages + " AND NOT EXISTS (SELECT FROM messages m WHERE m.action_id = r.id AND m.state IN ('pending', 'sending'))"
+	// looseWithWords is feedback that ended without an action, likewise.
+	looseWithWords = "decision IN ('ignored', 'quarantined') AND erased_at IS NULL"
 )
 
 // EraseEnded erases the words of a batch of actions that ended as long ago as the
@@ -52,10 +54,11 @@ func (s *Store) EraseEnded(ctx context.Context, after Keyset, limit int) (done E
 	return done, next, more, err
 }
 
-// EraseIgnored is EraseEnded for feedback that was ignored.
-func (s *Store) EraseIgnored(ctx context.Context, after Keyset, limit int) (done Erased, next Keyset, more bool, err error) {
+// EraseLoose is EraseEnded for feedback without an action: what was ignored, and what
+// has been in quarantine for as long.
+func (s *Store) EraseLoose(ctx context.Context, after Keyset, limit int) (done Erased, next Keyset, more bool, err error) {
 	next, more, err = retain(ctx, s, after, limit, retained[model.Feedback]{
-		table: "feedback", order: "decided_at", which: ignoredWithWords, until: (*sla.Rules).WordsUntil,
+		table: "feedback", order: "decided_at", which: looseWithWords, until: (*sla.Rules).WordsUntil,
 		each: func(ctx context.Context, ids []model.FeedbackID, until time.Time) error {
 			n, err := s.eraseFeedback(ctx, ids, "decided_at <= ?", until)
 			done.Feedback += n
@@ -65,13 +68,12 @@ func (s *Store) EraseIgnored(ctx context.Context, after Keyset, limit int) (done
 	return done, next, more, err
 }
 
-// DropMessages deletes the messages, sent or suppressed, of a batch of actions that
-// ended as long ago as the active policy says, and returns how many; otherwise as
+// DropMessages deletes the messages of a batch of actions that ended as long ago as
+// the active policy says, those that failed, too, and returns how many; otherwise as
 // EraseEnded. An action with a message on its way waits for a later batch.
 func (s *Store) DropMessages(ctx context.Context, after Keyset, limit int) (dropped int, next Keyset, more bool, err error) {
-	const which = withMessages + " AND NOT EXISTS (SELECT FROM messages m WHERE m.action_id = r.id AND m.state IN ('pending', 'sending'))"
 	next, more, err = retain(ctx, s, after, limit, retained[model.Action]{
-		table: "actions", order: ended, which: which, until: (*sla.Rules).MessagesUntil,
+		table: "actions", order: ended, which: withQuietMessages, until: (*sla.Rules).MessagesUntil,
 		each: func(ctx context.Context, ids []model.ActionID, until time.Time) error {
 			n, err := s.dropMessages(ctx, ids, until)
 			dropped += n
@@ -179,6 +181,11 @@ func eraseStories(ctx context.Context, tx bun.Tx, as []model.Action, ids []model
 	if err != nil {
 		return fmt.Errorf("erase actions: %w", err)
 	}
+	// That a key was used stays known: what it asked for, which could be guessed, does not.
+	_, err = tx.ExecContext(ctx, "UPDATE idempotency_keys SET request_hash = '' WHERE action_id IN (?)", bun.List(ids))
+	if err != nil {
+		return fmt.Errorf("erase the hashes of requests: %w", err)
+	}
 	_, err = tx.ExecContext(ctx, `UPDATE log_texts lt SET words = NULL, salt = '' FROM action_logs l
 		WHERE l.id = lt.log_id AND l.action_id IN (?) AND lt.words IS NOT NULL`, bun.List(ids))
 	if err != nil {
@@ -203,7 +210,8 @@ func eraseFiles(ctx context.Context, tx bun.Tx, ids []model.ActionID, at time.Ti
 // hold words.
 func wordsOf() []string { return []string{"title", "text", "metadata", "raw"} }
 
-// eraseFeedback erases the words of feedback and of what it said before.
+// eraseFeedback erases the words of feedback and of what it said before. The hashes of
+// the contents go with them, by triggers of these tables.
 func eraseFeedback(ctx context.Context, tx bun.Tx, at time.Time, which string, args ...any) (int, error) {
 	var rows []struct{ ID model.FeedbackID }
 	q := tx.NewUpdate().Model((*model.Feedback)(nil)).Set("title = '', text = '', metadata = '{}', raw = NULL, erased_at = ?", at).
@@ -226,12 +234,12 @@ func eraseRevisions(ctx context.Context, tx bun.Tx, which string, args ...any) e
 	return nil
 }
 
-// eraseFeedback erases the words of feedback that was ignored, as far as a
+// eraseFeedback erases the words of feedback without an action, as far as a
 // condition holds for it yet.
 func (s *Store) eraseFeedback(ctx context.Context, ids []model.FeedbackID, which string, args ...any) (n int, err error) {
 	err = s.inTx(ctx, func(ctx context.Context, tx bun.Tx, st txState) error {
 		var rows []struct{ ID model.FeedbackID }
-		err := tx.NewSelect().Model((*model.Feedback)(nil)).Column("id").Where("id IN (?)", bun.List(ids)).Where(ignoredWithWords).Where(which, args...).
+		err := tx.NewSelect().Model((*model.Feedback)(nil)).Column("id").Where("id IN (?)", bun.List(ids)).Where(looseWithWords).Where(which, args...).
 			OrderExpr("id").For("UPDATE").Scan(ctx, &rows)
 		if err != nil || len(rows) == 0 {
 			return err
@@ -249,8 +257,8 @@ func (s *Store) eraseFeedback(ctx context.Context, ids []model.FeedbackID, which
 func (s *Store) dropMessages(ctx context.Context, ids []model.ActionID, until time.Time) (dropped int, err error) {
 	err = s.inTx(ctx, func(ctx context.Context, tx bun.Tx, st txState) error {
 		var as []model.Action
-		err := tx.NewSelect().Model(&as).Column("id", "updated_at").Where("id IN (?)", bun.List(ids)).Where(withMessages).Where(ended+" <= ?", until).
-			OrderExpr("id").For("UPDATE").Scan(ctx)
+		err := tx.NewSelect().Model(&as).ModelTableExpr("actions AS r").ColumnExpr("id, updated_at").Where("id IN (?)", bun.List(ids)).
+			Where(withQuietMessages).Where(ended+" <= ?", until).OrderExpr("id").For("UPDATE OF r").Scan(ctx)
 		if err != nil || len(as) == 0 {
 			return err
 		}
@@ -259,8 +267,7 @@ func (s *Store) dropMessages(ctx context.Context, ids []model.ActionID, until ti
 			at := second(w.nowFor(&as[i]))
 			as[i].MessagesDroppedAt, kept[i] = &at, as[i].ID
 		}
-		res, err := tx.NewDelete().Model((*model.Message)(nil)).Where("action_id IN (?)", bun.List(kept)).
-			Where("state IN (?)", bun.List([]model.MessageState{model.MessageSent, model.MessageSuppressed})).Exec(ctx)
+		res, err := tx.NewDelete().Model((*model.Message)(nil)).Where("action_id IN (?)", bun.List(kept)).Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("drop messages: %w", err)
 		}

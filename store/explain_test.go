@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"crypto/md5"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -66,7 +67,7 @@ func (n node) scanned() (whole, indexes []string) {
 func wantIndexed(t *testing.T, w *scenario.World, query, settings string) []string {
 	t.Helper()
 	whole, indexes := plan(t, w, query, settings).scanned()
-	for _, table := range []string{"actions", "action_logs", "feedback", "messages", "deadline_events", "log_texts"} {
+	for _, table := range []string{"actions", "action_logs", "feedback", "messages", "deadline_events", "log_texts", "feedback_revisions"} {
 		if slices.Contains(whole, table) {
 			t.Errorf("reads all of %s: %s", table, query)
 		}
@@ -99,7 +100,7 @@ func crowded(t *testing.T, w *scenario.World) {
 		{"messages", "(SELECT * FROM messages LIMIT 1) p, generate_series(1, 20000) n", `'id', ` + id("message") + `, 'action_id', ` + id("action") + `, 'event_id', NULL,
 			'key', 'px_' || n, 'state', CASE WHEN n % 1000 = 0 THEN 'pending' WHEN n % 1000 = 1 THEN 'failed' ELSE 'sent' END,
 			'next_try_at', CASE WHEN n % 1000 = 0 THEN p.created_at END, 'sent_at', p.created_at`},
-		{"feedback", "feedback p, generate_series(1, 20000) n", `'involved_users', '[]'::jsonb, 'id', ` + id("feedback") + `, 'event_id', 'event ' || n,
+		{"feedback", "feedback p, generate_series(1, 20000) n", `'involved_users', '[]'::jsonb, 'id', ` + id("feedback") + `, 'event_id', 'event ' || n, 'subject_key', md5('subject' || n),
 			'action_id', CASE WHEN n % 1000 > 0 THEN ` + id("action") + ` END, 'decision', CASE WHEN n % 1000 > 0 THEN 'merged' END,
 			'decided_at', CASE WHEN n % 1000 > 0 THEN p.decided_at END`},
 	}
@@ -111,8 +112,14 @@ func crowded(t *testing.T, w *scenario.World) {
 			t.Fatalf("fill %s: %v", c.table, err)
 		}
 	}
-	if _, err := w.Store.DB().NewRaw("INSERT INTO log_texts SELECT id, 'words', '' FROM action_logs").Exec(t.Context()); err != nil {
-		t.Fatalf("fill log_texts: %v", err)
+	for table, query := range map[string]string{
+		"log_texts": "INSERT INTO log_texts SELECT id, 'words', '' FROM action_logs",
+		"feedback_revisions": `INSERT INTO feedback_revisions (feedback_id, revision, content_hash, content, replaced_at)
+			SELECT id, 0, content_hash, to_jsonb(f), created_at FROM feedback f`,
+	} {
+		if _, err := w.Store.DB().NewRaw(query).Exec(t.Context()); err != nil {
+			t.Fatalf("fill %s: %v", table, err)
+		}
 	}
 	if _, err := w.Store.DB().NewRaw("VACUUM ANALYZE").Exec(t.Context()); err != nil {
 		t.Fatal(err)
@@ -197,6 +204,7 @@ func programQueries(t *testing.T, w *scenario.World, a model.Action) {
 	//lint:ignore SA1019 the store opens its own database; there is no other way in
 	w.Store.DB().AddQueryHook(&rec)
 	after := store.Keyset{At: a.CreatedAt, ID: a.ID.String()}
+	held := store.Subject{Key: fmt.Sprintf("%x", md5.Sum([]byte("subject77")))}
 	page := func(f store.ActionFilter) func(context.Context) error {
 		return func(ctx context.Context) error { _, err := w.Store.Actions(ctx, f); return err }
 	}
@@ -222,6 +230,20 @@ func programQueries(t *testing.T, w *scenario.World, a model.Action) {
 		{"a story", func(ctx context.Context) error { _, err := w.Store.Story(ctx, a.ID, store.StoryOptions{}); return err }},
 		{"an action by ref", func(ctx context.Context) error { _, err := w.Store.ActionByRef(ctx, "RUH-26-0005000"); return err }},
 		{"counts", func(ctx context.Context) error { _, err := w.Store.Counts(ctx); return err }},
+		{"what is held about a subject", func(ctx context.Context) error {
+			var err error
+			if held, err = w.Store.Subject(ctx, held.Key, []model.FeedbackID{model.NewID[model.Feedback]()}); err == nil && (len(held.Actions) != 1 || len(held.Feedback) != 1) {
+				err = fmt.Errorf("%+v", held)
+			}
+			return err
+		}},
+		{"a subject's rows", func(ctx context.Context) error {
+			return w.Store.ExportSubject(ctx, held, func(store.SubjectRow) error { return nil })
+		}},
+		{"a subject's erasure", func(ctx context.Context) error {
+			_, err := w.Store.EraseSubject(ctx, held.Key, []model.ActionID{held.Actions[0].ID}, []model.FeedbackID{held.Feedback[0].ID})
+			return err
+		}},
 		{"all actions", page(store.ActionFilter{})},
 		{"live actions", page(store.ActionFilter{Statuses: []model.Status{model.StatusOpen, model.StatusInProgress}})},
 		{"a hospital's open actions", page(store.ActionFilter{Hospitals: []model.HospitalID{a.HospitalID}, Statuses: []model.Status{model.StatusOpen}})},

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -29,7 +28,7 @@ func answerColumns() []string {
 	return []string{
 		"id", "source_system", "event_id", "content_hash", "source_type", "hospital_id", "received_at", "mode",
 		"decision", "reason", "action_id", "decided_at", "created_at", "tries",
-		"revision", "retracted_at",
+		"revision", "retracted_at", "erased_at",
 	}
 }
 
@@ -194,7 +193,7 @@ func (s *Store) answerRepeats(ctx context.Context, tx bun.Tx, items []incoming) 
 
 func answerRepeat(ctx context.Context, tx bun.Tx, it incoming, have *model.Feedback) error {
 	switch {
-	case bytes.Equal(have.ContentHash, it.row.ContentHash):
+	case have.Repeats(it.row.ContentHash):
 		*it.answer = Accepted{Row: *have}
 		return nil
 	case have.Decision != model.DecisionQuarantined:
@@ -216,7 +215,7 @@ func answerRepeat(ctx context.Context, tx bun.Tx, it incoming, have *model.Feedb
 			return fmt.Errorf("load feedback %s: %w", have.ID, err)
 		}
 		*it.answer = Accepted{Row: *have}
-		if !bytes.Equal(have.ContentHash, it.row.ContentHash) {
+		if !have.Repeats(it.row.ContentHash) {
 			it.answer.Err = model.ErrEventChanged
 		}
 		return nil
@@ -227,12 +226,12 @@ func answerRepeat(ctx context.Context, tx bun.Tx, it incoming, have *model.Feedb
 }
 
 // saidBefore reports whether a feedback that was revised had a content before: a
-// late repeat of it is one all the same.
+// late repeat of it is one all the same. What was erased may have been anything.
 func saidBefore(ctx context.Context, tx bun.Tx, f *model.Feedback, hash []byte) (bool, error) {
 	if f.Revision == 0 {
 		return false, nil
 	}
-	said, err := tx.NewSelect().Table("feedback_revisions").Where("feedback_id = ?", f.ID).Where("content_hash = ?", hash).Exists(ctx)
+	said, err := tx.NewSelect().Table("feedback_revisions").Where("feedback_id = ?", f.ID).Where("content_hash IN (?, '')", hash).Exists(ctx)
 	if err != nil {
 		return false, fmt.Errorf("look for the earlier content: %w", err)
 	}
@@ -263,7 +262,8 @@ func replaceFeedback(ctx context.Context, tx bun.Tx, r Replacement) (bool, error
 
 // ReplaceQuarantined writes over quarantined feedback that is still what it
 // was; others are left alone. A row without Decision becomes undecided, with
-// its tries forgotten; one that stays quarantined keeps its new reason. It
+// its tries forgotten; one that stays quarantined keeps its new reason, and
+// since when it is. It
 // returns how many were written and the effects of those now undecided. One
 // bad row is passed over; its error is joined into the result of its id.
 func (s *Store) ReplaceQuarantined(ctx context.Context, rs []Replacement) (map[model.FeedbackID]error, tasks.Effects, error) {
@@ -272,9 +272,8 @@ func (s *Store) ReplaceQuarantined(ctx context.Context, rs []Replacement) (map[m
 		var ids []model.FeedbackID
 		err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx, st txState) error {
 			ids = nil
-			at := second(st.Now.Domain)
 			for _, r := range rs {
-				r.Row.HealAfter, r.Row.Tries, r.Row.DecidedAt = st.Now.Machine.Add(s.grace), 0, &at
+				r.Row.HealAfter, r.Row.Tries = st.Now.Machine.Add(s.grace), 0
 				done, err := replaceFeedback(ctx, tx, r)
 				if err != nil {
 					return err
@@ -307,13 +306,14 @@ type QuarantineFilter struct {
 	Limit        int                // at most; 0: 200
 }
 
-// Quarantined lists quarantined feedback, whole, by id.
+// Quarantined lists quarantined feedback, whole, by id; not what was erased, which
+// nobody can read any more.
 func (s *Store) Quarantined(ctx context.Context, f QuarantineFilter) ([]model.Feedback, error) {
 	if f.Limit <= 0 {
 		f.Limit = 200
 	}
 	var rows []model.Feedback
-	q := s.db.NewSelect().Model(&rows).Where("decision = ?", model.DecisionQuarantined).
+	q := s.db.NewSelect().Model(&rows).Where("decision = ?", model.DecisionQuarantined).Where("erased_at IS NULL").
 		Where("id > ?", f.After).OrderExpr("id").Limit(int64(f.Limit))
 	if f.SourceSystem != "" {
 		q = q.Where("source_system = ?", f.SourceSystem)

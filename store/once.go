@@ -34,7 +34,7 @@ type onceRow struct {
 
 	Scope       string         //
 	Key         string         //
-	RequestHash []byte         //
+	RequestHash []byte         // empty: erased, the key alone tells a repeat
 	ActionID    model.ActionID `bun:"type:uuid"`
 	Version     int64          // of the action after the move
 	Status      model.Status   // likewise
@@ -55,7 +55,7 @@ func replayed(ctx context.Context, tx bun.Tx, m *Move, now *model.Action) (Moved
 	if len(rows) == 0 {
 		return Moved{}, false, nil
 	}
-	if rows[0].ActionID != now.ID || !bytes.Equal(rows[0].RequestHash, m.Once.Hash) {
+	if h := rows[0].RequestHash; rows[0].ActionID != now.ID || len(h) > 0 && !bytes.Equal(h, m.Once.Hash) {
 		return Moved{Action: *now, Err: ErrReused}, true, nil
 	}
 	return Moved{Action: *now, Replayed: true}, true, nil
@@ -65,7 +65,7 @@ func replayed(ctx context.Context, tx bun.Tx, m *Move, now *model.Action) (Moved
 // for who does not see the action any more.
 func (s *Store) Granted(ctx context.Context, id model.ActionID, o Once) (bool, error) {
 	there, err := s.db.NewSelect().Model((*onceRow)(nil)).
-		Where("scope = ? AND key = ? AND action_id = ? AND request_hash = ?", o.Scope, o.Key, id, o.Hash).Exists(ctx)
+		Where("scope = ? AND key = ? AND action_id = ? AND request_hash IN (?, '')", o.Scope, o.Key, id, o.Hash).Exists(ctx)
 	if err != nil {
 		return false, mapErr(fmt.Errorf("look up an idempotency key: %w", err))
 	}

@@ -148,7 +148,7 @@ type Counts struct {
 	Late            int64 // actions whose next event is past by more than the grace
 	Unarmed         int64 // actions whose next job the queue has not heard of, the grace being over
 	Undecided       int64 // feedback
-	Quarantined     int64 // feedback
+	Quarantined     int64 // feedback, but for what was erased
 	MessagesOpen    int64 // on their way
 	MessagesFailed  int64 // given up
 	UndecidedOldest int64 // seconds (domain time) since the oldest undecided feedback was accepted; 0: none
@@ -163,7 +163,7 @@ func (s *Store) Counts(ctx context.Context) (Counts, error) {
 		SELECT a.*, f.*, m.*,
 			(SELECT count(*) FROM actions WHERE next_at < now.domain - ?0 * now.speed * interval '1 second') AS late,
 			(SELECT count(*) FROM actions WHERE next_at IS NOT NULL AND armed_gen < gen AND arm_after < now.machine) AS unarmed,
-			(SELECT count(*) FROM feedback WHERE decision = 'quarantined') AS quarantined,
+			(SELECT count(*) FROM feedback WHERE decision = 'quarantined' AND erased_at IS NULL) AS quarantined,
 			(SELECT count(*) FROM messages WHERE state = 'failed') AS messages_failed,
 			(SELECT count(*) FROM messages WHERE state IN ('pending', 'sending')) AS messages_open
 		FROM now,

@@ -34,6 +34,7 @@ type SubjectFeedback struct {
 	Decision model.Decision // empty: not decided yet
 	ActionID *model.ActionID
 	Was      bool // in an earlier revision only
+	Erased   bool // its words were
 }
 
 // Subject looks for what is held about a subject. also is feedback that is known
@@ -42,14 +43,16 @@ func (s *Store) Subject(ctx context.Context, key string, also []model.FeedbackID
 	found := Subject{Key: key}
 	err := s.inSnapshot(ctx, func(ctx context.Context, tx bun.Tx, _ txState) error {
 		found = Subject{Key: key}
-		err := tx.NewRaw(`SELECT id, decision, action_id, subject_key <> ?0 AND id NOT IN (?1) AS was FROM feedback
-			WHERE subject_key = ?0 OR id IN (?1) OR id IN (SELECT feedback_id FROM feedback_revisions WHERE content->>'subject_key' = ?0) ORDER BY id`,
+		err := tx.NewRaw(`SELECT id, decision, action_id, subject_key <> ?0 AND id NOT IN (?1) AS was, erased_at IS NOT NULL AS erased FROM feedback WHERE id IN (
+				SELECT id FROM feedback WHERE subject_key = ?0 UNION ALL SELECT id FROM feedback WHERE id IN (?1)
+				UNION ALL SELECT feedback_id FROM feedback_revisions WHERE content->>'subject_key' = ?0) ORDER BY id`,
 			key, bun.List(append([]model.FeedbackID{{}}, also...))).Scan(ctx, &found.Feedback)
 		if err != nil {
 			return fmt.Errorf("look for feedback of a subject: %w", err)
 		}
-		err = tx.NewRaw(`SELECT id, ref, legal_hold_at FROM actions
-			WHERE subject_key = ?0 OR id IN (SELECT action_id FROM feedback WHERE subject_key = ?0) ORDER BY ref`, key).Scan(ctx, &found.Actions)
+		// An action has the subject of the feedback that it was made of.
+		err = tx.NewRaw(`SELECT id, ref, legal_hold_at FROM actions WHERE id IN (SELECT action_id FROM feedback WHERE subject_key = ?) ORDER BY ref`,
+			key).Scan(ctx, &found.Actions)
 		if err != nil {
 			return fmt.Errorf("look for actions of a subject: %w", err)
 		}
@@ -78,8 +81,9 @@ func (s *Store) EraseSubject(ctx context.Context, key string, actions []model.Ac
 		done.Feedback += n
 	}
 	return done, s.inTx(ctx, func(ctx context.Context, tx bun.Tx, _ txState) error {
-		return eraseRevisions(ctx, tx, `content->>'subject_key' = ? AND NOT EXISTS (SELECT FROM feedback f JOIN actions a ON a.id = f.action_id
-			WHERE f.id = feedback_id AND a.legal_hold_at IS NOT NULL)`, key)
+		// A subquery for each of the few rows: a join may read all actions.
+		return eraseRevisions(ctx, tx, `content->>'subject_key' = ? AND
+			(SELECT a.legal_hold_at FROM feedback f JOIN actions a ON a.id = f.action_id WHERE f.id = feedback_revisions.feedback_id) IS NULL`, key)
 	})
 }
 
@@ -105,8 +109,11 @@ func (s *Store) ExportSubject(ctx context.Context, of Subject, each func(Subject
 	return s.inSnapshot(ctx, func(ctx context.Context, tx bun.Tx, _ txState) error {
 		for _, q := range []struct{ table, query string }{
 			{"feedback", "SELECT to_jsonb(f) FROM feedback f WHERE id IN (?0) OR action_id IN (?1) ORDER BY received_at, id"},
-			{"feedback_revisions", `SELECT to_jsonb(r) FROM feedback_revisions r WHERE feedback_id IN (?0) OR content->>'subject_key' = ?2
-				OR feedback_id IN (SELECT id FROM feedback WHERE action_id IN (?1)) ORDER BY feedback_id, revision`},
+			{"feedback_revisions", `SELECT to_jsonb(r) FROM feedback_revisions r WHERE (feedback_id, revision) IN (
+					SELECT feedback_id, revision FROM feedback_revisions WHERE content->>'subject_key' = ?2
+					UNION ALL SELECT feedback_id, revision FROM feedback_revisions WHERE feedback_id IN (?0)
+					UNION ALL SELECT feedback_id, e.revision FROM feedback_revisions e JOIN feedback f ON f.id = feedback_id WHERE f.action_id IN (?1))
+				ORDER BY feedback_id, revision`},
 			{"actions", "SELECT to_jsonb(a) FROM actions a WHERE id IN (?1) ORDER BY created_at, id"},
 			{"action_logs", `SELECT to_jsonb(l) || jsonb_build_object('words', lt.words) FROM action_logs l LEFT JOIN log_texts lt ON lt.log_id = l.id
 				WHERE action_id IN (?1) ORDER BY action_id, seq`},

@@ -120,6 +120,8 @@ func breaches() []breach {
 			`UPDATE actions SET log_hash = sha256('another') WHERE id = ?0`}},
 		{"I6", "action erased, but its words are there", []string{
 			`UPDATE actions SET erased_at = updated_at + interval '1 second' WHERE id = ?0`}},
+		{"I6", "feedback erased, but its words are there", []string{
+			`UPDATE feedback SET erased_at = decided_at WHERE decision = 'ignored'`}},
 		{"I6", "status differs from the log", []string{
 			`UPDATE actions SET status = 'in_progress' WHERE status = 'closed'`}},
 	}

@@ -100,6 +100,8 @@ func storyChecks() []check {
 				SELECT FROM messages m WHERE m.action_id > ?2 AND m.action_id <= ?3 AND m.action_id = e.action_id AND m.recipient_id = t.id::uuid AND m.created_at = e.fired)`, nil},
 		{"I6", "action erased, but its words are there", "actions", "", `SELECT id::text FROM actions WHERE id > ?2 AND id <= ?3 AND erased_at > updated_at
 			AND (title, description, rejection_reason, action_plan, outcome, hold_reason, complainant_not_informed, metadata) <> ('', '', '', '', '', '', '', '{}')`, nil},
+		{"I6", "feedback erased, but its words are there", "feedback", "", `SELECT id::text FROM feedback WHERE id > ?2 AND id <= ?3 AND erased_at IS NOT NULL
+			AND ((title, text, metadata, content_hash) <> ('', '', '{}', '') OR raw IS NOT NULL)`, nil},
 		{"I6", "log rows not gapless", "actions", "", `SELECT s.id::text, v.no FROM (
 				SELECT a.id, a.log_seq, count(l.id) AS rows, coalesce(max(l.seq), 0) AS last,
 					count(*) FILTER (WHERE l.log_type = 'created') AS begins, min(l.seq) FILTER (WHERE l.log_type = 'created') AS first,
