@@ -33,7 +33,7 @@ func machineTime() map[string]string {
 
 // always are the places free of the rule: the program's entry and what is never part of a process.
 func always() []string {
-	return []string{"main.go", "internal/bench/", "internal/cmd/", "internal/listbench/", "internal/localenv/", "internal/overload/", "internal/scenario/", "internal/testenv/", "internal/torture/", "internal/verifybench/"}
+	return []string{"main.go", "internal/bench/", "internal/cmd/", "internal/listbench/", "internal/localenv/", "internal/overload/", "internal/scenario/", "internal/sizebench/", "internal/testenv/", "internal/torture/", "internal/verifybench/"}
 }
 
 func TestOnlyMachineTimeReadsTheClock(t *testing.T) {

@@ -43,6 +43,7 @@ func tools() []string {
 		"internal/receiver",
 		"internal/sampledata",
 		"internal/scenario",
+		"internal/sizebench",
 		"internal/testenv",
 		"internal/torture",
 		"internal/verifybench",

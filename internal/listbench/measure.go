@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -128,7 +127,7 @@ func (b *bench) count(ctx context.Context, r result, f store.ActionFilter) error
 func (b *bench) measure(ctx context.Context, r *result, call func() error) error {
 	b.plans.Forget()
 	for i := range b.cfg.times + 1 {
-		before, err := cpuOf(b.server)
+		before, err := crowd.Processor(b.server)
 		if err != nil {
 			return err
 		}
@@ -137,7 +136,7 @@ func (b *bench) measure(ctx context.Context, r *result, call func() error) error
 			return fmt.Errorf("%s, %s, %s: %w", r.filter, r.order, r.reader, err)
 		}
 		took := time.Since(begun)
-		after, err := cpuOf(b.server)
+		after, err := crowd.Processor(b.server)
 		if err != nil {
 			return err
 		}
@@ -154,19 +153,6 @@ func (b *bench) measure(ctx context.Context, r *result, call func() error) error
 		}
 	}
 	return nil
-}
-
-// cpuOf is how long a process of this machine has had a processor.
-func cpuOf(pid int) (time.Duration, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
-	if err != nil {
-		return 0, fmt.Errorf("processor time of the server: %w", err)
-	}
-	var on time.Duration
-	if _, err := fmt.Sscan(string(raw), &on); err != nil {
-		return 0, fmt.Errorf("processor time of the server: %w", err)
-	}
-	return on, nil
 }
 
 // together are all times of a kind of filter in an order, for all readers.

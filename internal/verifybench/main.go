@@ -11,7 +11,6 @@ package main
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"flag"
 	"fmt"
@@ -39,9 +38,6 @@ import (
 	"github.com/pxactions/px/store"
 	"github.com/pxactions/px/tasks"
 )
-
-//go:embed lives.sql
-var lives string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -116,7 +112,7 @@ func (b *bench) fill(ctx context.Context, n int) error {
 		return err
 	}
 	if !filled {
-		if err := crowd.Fill(ctx, b.store.DB(), n, strings.Split(lives, "--bun:split")...); err != nil {
+		if err := crowd.Fill(ctx, b.store.DB(), n, crowd.Lives()...); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,13 @@ import (
 //go:embed crowd.sql
 var script string
 
+//go:embed lives.sql
+var lives string
+
+// Lives are statements for Fill: what the crowd has lived through, so that every
+// invariant holds.
+func Lives() []string { return strings.Split(lives, "--bun:split") }
+
 // Fill adds ten hospitals with 20 departments and 200 people each, and n actions
 // of three years: 92 % have ended, 1 % are critical, 1 % restricted; some
 // departments, people and words have far more than others. The database is
