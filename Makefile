@@ -91,8 +91,8 @@ licences: ## List the licence of every module that is linked; fails for one that
 .PHONY: reproducible
 reproducible: ## Build twice, in different folders with caches of their own, and compare byte by byte
 	d=$$(mktemp -d); trap 'chmod -R u+w "$$d"; rm -rf "$$d"' EXIT; \
+	git clone -q . "$$d/1"; git clone -q "$$d/1" "$$d/2"; \
 	for n in 1 2; do \
-		git clone -q . "$$d/$$n"; \
 		(cd "$$d/$$n" && GOCACHE="$$d/cache$$n" CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o "$$d/px$$n" .); \
 	done; \
 	sha256sum "$$d"/px1 "$$d"/px2; cmp "$$d/px1" "$$d/px2"
