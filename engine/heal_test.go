@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func TestATurnOverSlowReceiversEndsInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = hook.Close() })
-	hook.Always(&receiver.Fault{Hang: true})
+	hook.Always(&receiver.Fault{Status: http.StatusServiceUnavailable, Wait: 500 * time.Millisecond})
 	router, err := notify.New(notify.Settings{Log: zerolog.Nop(), Now: time.Now, Webhook: notify.WebhookSettings{
 		Secret: hook.Secret(), Allow: []string{"127.0.0.1"},
 	}})

@@ -25,40 +25,39 @@ type silence struct {
 	asking bool // one is under way that finds out whether it still is
 }
 
-// enter reports whether a call may be made now; then leave must follow.
-func (h *hosts) enter(host string) bool {
+// enter reports whether a call may be made now; then leave must follow. asks: it
+// is the one that finds out whether a silent host still is.
+func (h *hosts) enter(host string) (asks, may bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.known[host]
 	if s == nil || s.calls < silentAfter {
-		return true
+		return false, true
 	}
-	first := !s.asking
+	asks = !s.asking
 	s.asking = true
-	return first
+	return asks, asks
 }
 
 // leave tells how a call ended; nil: it was taken.
-func (h *hosts) leave(ctx context.Context, host string, err error) {
+func (h *hosts) leave(ctx context.Context, host string, asks bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.known[host]
+	if s != nil && asks {
+		s.asking = false
+	}
 	var se *SendError
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled): // the caller left: nothing is known
 	case !errors.As(err, &se) || se.Code != "timeout":
 		delete(h.known, host)
-		return
 	case s == nil:
 		if h.known == nil {
 			h.known = map[string]*silence{}
 		}
-		s = &silence{calls: 1}
-		h.known[host] = s
+		h.known[host] = &silence{calls: 1}
 	default:
 		s.calls++
-	}
-	if s != nil {
-		s.asking = false
 	}
 }

@@ -93,11 +93,12 @@ func (w *Webhook) Send(ctx context.Context, l Letter) (Receipt, error) {
 	if u, err := url.Parse(l.Recipient.WebhookURL); err == nil {
 		host = u.Host
 	}
-	if !w.hosts.enter(host) {
+	asks, may := w.hosts.enter(host)
+	if !may {
 		return Receipt{}, temporary("silent")
 	}
 	r, err := w.post(ctx, Call{ID: l.Key, URL: l.Recipient.WebhookURL, Secret: l.Recipient.WebhookSecret, Body: body})
-	w.hosts.leave(ctx, host, err)
+	w.hosts.leave(ctx, host, asks, err)
 	return r, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // Fault is how a receiver treats one delivery. The zero value takes it.
@@ -15,6 +16,8 @@ type Fault struct {
 	At string
 	// Header is added to an HTTP answer: Retry-After, Location.
 	Header map[string]string
+	// Wait is how long an HTTP answer takes, if the sender stays for it.
+	Wait time.Duration
 	// Hang reads everything, then never answers, until the sender leaves or the receiver closes.
 	Hang bool
 	// Drop reads everything, then cuts the connection without an answer.

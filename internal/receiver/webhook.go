@@ -127,10 +127,7 @@ func (w *Webhook) serve(rw http.ResponseWriter, r *http.Request) {
 	switch {
 	case plan.Hang:
 		w.book.add(call)
-		select {
-		case <-r.Context().Done():
-		case <-w.closed:
-		}
+		w.linger(r, nil)
 		panic(http.ErrAbortHandler)
 	case plan.Drop:
 		w.book.add(call)
@@ -145,9 +142,21 @@ func (w *Webhook) serve(rw http.ResponseWriter, r *http.Request) {
 	for k, v := range plan.Header {
 		rw.Header().Set(k, v)
 	}
+	if plan.Wait > 0 {
+		w.linger(r, time.After(plan.Wait))
+	}
 	// Recorded after the answer would be too late for a test that saw the sender's success.
 	w.book.add(call)
 	rw.WriteHeader(call.Answer)
+}
+
+// linger returns at over, when the sender leaves, or when the receiver closes.
+func (w *Webhook) linger(r *http.Request, over <-chan time.Time) {
+	select {
+	case <-over:
+	case <-r.Context().Done():
+	case <-w.closed:
+	}
 }
 
 // check reads the payload and says what is wrong with the call.
