@@ -216,10 +216,10 @@ func TestAFailoverThatLosesCommitsHarmsNobody(t *testing.T) {
 	require.NoError(t, err)
 	assert.Zero(t, s.findings()["job not in Redis"])
 
-	// The id of its next job is taken by the lost move's, which is for much later.
+	// The id of its next job is taken by the lost move's, which was for much later.
 	near := s.due(s.Action(moved.ID), moved.DueAt.Add(6*time.Hour))
 	assert.Equal(t, far.Gen, near.Gen)
-	assert.Equal(t, int64(1), s.findings()["job in Redis is scheduled later than planned"])
+	assert.Zero(t, s.findings()["job in Redis is scheduled later than planned"])
 	s.SetTime(near.NextAt.Add(10 * time.Second)) // which is over the grace
 	assert.Equal(t, 1, s.sweep()["deadlines"])
 	assert.Equal(t, model.EventReminder, s.Events(moved.ID)[0].Kind)
