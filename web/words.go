@@ -49,7 +49,14 @@ func eventName(kind model.EventKind, stage int) string {
 // span writes a length of time in its two largest units: 2 d 4 h, 3 h 20 min,
 // 45 s.
 func span(d time.Duration) string {
-	s := int64(d.Abs() / time.Second)
+	d = d.Abs()
+	switch { // to the smaller of the two units that are told
+	case d >= 24*time.Hour:
+		d = d.Round(time.Hour)
+	case d >= time.Hour:
+		d = d.Round(time.Minute)
+	}
+	s := int64(d / time.Second)
 	units := []struct {
 		name string
 		size int64
