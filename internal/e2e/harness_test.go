@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pxactions/px/internal/localenv"
+	"github.com/pxactions/px/internal/pxbin"
 	"github.com/pxactions/px/store"
 	"github.com/pxactions/px/tasks"
 )
@@ -55,15 +56,7 @@ func binDir() string { return filepath.Join(os.TempDir(), fmt.Sprintf("px-e2e-%d
 // binary builds px, once for all tests.
 var binary = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(binDir(), "px")
-	cmd := exec.Command("go", "build", "-o", path, ".")
-	cmd.Dir = filepath.Join("..", "..")
-	// The test run's own -json isn't meant for this command, nor is its -race.
-	flags := slices.DeleteFunc(strings.Fields(os.Getenv("GOFLAGS")), func(f string) bool { return f == "-json" || f == "-race" })
-	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.Join(flags, " "))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build px: %w\n%s", err, out)
-	}
-	return path, nil
+	return path, pxbin.Build(context.Background(), filepath.Join("..", ".."), path)
 })
 
 // cluster is one installation: a database, a Redis, and px processes on them.

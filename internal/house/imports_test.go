@@ -40,6 +40,7 @@ func tools() []string {
 		"internal/listbench",
 		"internal/localenv",
 		"internal/overload",
+		"internal/pxbin",
 		"internal/receiver",
 		"internal/sampledata",
 		"internal/scenario",

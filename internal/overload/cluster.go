@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/pxactions/px/internal/localenv"
+	"github.com/pxactions/px/internal/pxbin"
 	"github.com/pxactions/px/internal/scenario"
 	"github.com/pxactions/px/migrations"
 	"github.com/pxactions/px/model"
@@ -52,8 +52,8 @@ func start(ctx context.Context, cfg config, progress io.Writer) (c *cluster, err
 	}
 	if cfg.px == "" {
 		cfg.px = filepath.Join(dir, "px")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", cfg.px, ".").CombinedOutput(); err != nil {
-			return c, fmt.Errorf("build px: %w\n%s", err, out)
+		if err := pxbin.Build(ctx, ".", cfg.px); err != nil {
+			return c, err
 		}
 	}
 	env, err := localenv.Start(ctx, localenv.Options{DataDir: filepath.Join(dir, "data")}) // durable: each commit waits for the disk
@@ -94,15 +94,16 @@ func (c *cluster) fill(ctx context.Context, databaseURL string) error {
 
 // processes starts the producer and the worker.
 func (c *cluster) processes(ctx context.Context, cfg config, env *localenv.Env, progress io.Writer) error {
-	ports, err := freePorts(2)
-	if err != nil {
+	intake, err1 := pxbin.FreeAddr()
+	ops, err := pxbin.FreeAddr()
+	if err := errors.Join(err1, err); err != nil {
 		return err
 	}
-	c.intake, c.ops = "http://"+ports[0], "http://"+ports[1]
-	for _, p := range []struct{ name, ops string }{{"producer", ports[1]}, {"worker", "127.0.0.1:0"}} {
+	c.intake, c.ops = "http://"+intake, "http://"+ops
+	for _, p := range []struct{ name, ops string }{{"producer", ops}, {"worker", "127.0.0.1:0"}} {
 		cmd := exec.Command(cfg.px, p.name)
 		cmd.Env = append(os.Environ(), "PX_DATABASE_URL="+env.DatabaseURL, "PX_REDIS_URL="+env.RedisURL, "PX_SUBJECT_KEY=a key for the overload alone",
-			"PX_PRODUCER_ADDR="+ports[0], "PX_OPS_ADDR="+p.ops, "PX_LOG_LEVEL=error")
+			"PX_PRODUCER_ADDR="+intake, "PX_OPS_ADDR="+p.ops, "PX_LOG_LEVEL=error")
 		cmd.Stderr = progress
 		if err := cmd.Start(); err != nil {
 			return fmt.Errorf("start px %s: %w", p.name, err)
@@ -120,20 +121,6 @@ func (c *cluster) processes(ctx context.Context, cfg config, env *localenv.Env, 
 			return fmt.Errorf("px producer is not up: %w", err)
 		}
 	}
-}
-
-// freePorts are addresses that nobody listens on now.
-func freePorts(n int) ([]string, error) {
-	var all []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = l.Close() }()
-		all = append(all, l.Addr().String())
-	}
-	return all, nil
 }
 
 // end lets a process finish.

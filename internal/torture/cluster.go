@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/pxactions/px/internal/localenv"
+	"github.com/pxactions/px/internal/pxbin"
 	"github.com/pxactions/px/internal/receiver"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/store"
@@ -82,7 +83,7 @@ func (c *cluster) open(ctx context.Context, start time.Time, speed float64) erro
 		return err
 	}
 	for _, addr := range []*string{&c.intake, &c.web} {
-		if *addr, err = freeAddr(); err != nil {
+		if *addr, err = pxbin.FreeAddr(); err != nil {
 			return err
 		}
 	}

@@ -3,19 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/pxactions/px/internal/localenv"
+	"github.com/pxactions/px/internal/pxbin"
 )
 
 const (
@@ -28,15 +25,7 @@ const (
 // buildPX builds px from a tree into a folder.
 func buildPX(ctx context.Context, tree, dir string, flags ...string) (string, error) {
 	path := filepath.Join(dir, "px")
-	cmd := exec.CommandContext(ctx, "go", slices.Concat([]string{"build", "-o", path}, flags, []string{"."})...)
-	cmd.Dir = tree
-	// A test run's own -json and -race are not meant for this command.
-	own := slices.DeleteFunc(strings.Fields(os.Getenv("GOFLAGS")), func(f string) bool { return f == "-json" || f == "-race" })
-	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.Join(own, " "))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build px: %w\n%s", err, out)
-	}
-	return path, nil
+	return path, pxbin.Build(ctx, tree, path, flags...)
 }
 
 // process is one px process that is started again whenever it ends.
@@ -52,16 +41,6 @@ type process struct {
 	asked   bool      // its end is the harness's doing
 	crashes int       // ends that nobody asked for
 	done    chan struct{}
-}
-
-// freeAddr is an address of this machine that nobody listens at.
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String(), nil
 }
 
 // keepUp runs the process, again and again, until ctx ends.
