@@ -84,8 +84,8 @@ func (p *Producer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := problem.RequestID(w, r)
 	defer func() {
 		if v := recover(); v != nil {
-			// The value may quote the request: the stack says where.
-			p.Log.Error().Str("request_id", id).Str("route", r.Pattern).Bytes("stack", debug.Stack()).Msg("intake panicked")
+			// The value may quote the request, so the log has its type, and the stack says where.
+			p.Log.Error().Str("request_id", id).Str("route", r.Pattern).Str("panic", fmt.Sprintf("%T", v)).Bytes("stack", debug.Stack()).Msg("intake panicked")
 			if rec.status == 0 {
 				problem.Write(rec, problem.New(http.StatusInternalServerError, problem.Internal, "Something went wrong here", ""))
 			}

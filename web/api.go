@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -95,19 +94,12 @@ func (a *api) handlers() map[string]handler {
 
 // ServeHTTP implements http.Handler.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := problem.RequestID(w, r)
+	problem.RequestID(w, r)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
-	defer func() {
-		if v := recover(); v != nil {
-			if v == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
-				panic(v)
-			}
-			// The value may quote the request: the stack says where.
-			a.log.Error().Str("request_id", id).Str("route", r.Pattern).Bytes("stack", debug.Stack()).Msg("action API panicked")
-			problem.Write(w, problem.New(http.StatusInternalServerError, problem.Internal, "Something went wrong here", ""))
-		}
-	}()
+	defer contain(a.log, w, r, func() {
+		problem.Write(w, problem.New(http.StatusInternalServerError, problem.Internal, "Something went wrong here", ""))
+	})
 	a.http.ServeHTTP(w, r)
 }
 

@@ -80,10 +80,24 @@ func (s *server) queues(w http.ResponseWriter, r *http.Request) {
 	case !reads && !s.may(r, model.RightOperate):
 		s.fail(w, r, http.StatusForbidden, "You may look at the queues, not change them.")
 		return
+	case !reads && !isChange(r):
+		http.Error(w, "There is nothing to change here.", http.StatusNotFound)
+		return
 	case !reads:
 		s.o.Log.Warn().Stringer("user", visitor(r).User.ID).Str("method", r.Method).Str("path", r.URL.Path).Msg("queues changed by hand")
 	}
 	s.dashboard.ServeHTTP(w, r)
+}
+
+// isChange reports whether a request is what the dashboard's buttons send: a queue, a list of
+// tasks, or a task by an id such as ours. Another path may be anybody's words; it would be
+// logged, and asynq would pause any name, and so write it into Redis.
+func isChange(r *http.Request) bool {
+	const verb = "(pause|resume|((batch_)?(run|archive|delete|cancel)|(run|archive|delete|cancel)_all))"
+	const list = "(active|pending|scheduled|retry|archived|completed)_tasks"
+	const id = "[0-9a-z.-]*[0-9a-f]{12}[0-9a-z.]*"
+	path := "^" + dashboardRoot + "/api/queues/(" + strings.Join(tasks.Queues(), "|") + ")(/" + list + "(/" + id + ")?)?(:" + verb + ")?$"
+	return (r.Method == http.MethodPost || r.Method == http.MethodDelete) && regexp.MustCompile(path).MatchString(r.URL.Path)
 }
 
 // harden takes foreign fonts out of asynqmon's page, adds a way back to ours,

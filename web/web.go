@@ -158,7 +158,9 @@ func (s *server) guard(next http.Handler) http.Handler {
 		default:
 			ctx, cancel := context.WithTimeout(r.Context(), answerTime)
 			defer cancel()
-			next.ServeHTTP(w, r.WithContext(ctx))
+			r = r.WithContext(ctx)
+			defer contain(s.o.Log, w, r, func() { s.fail(w, r, http.StatusInternalServerError, faulty) })
+			next.ServeHTTP(w, r)
 		}
 	})
 }
@@ -202,6 +204,9 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, code int, message 
 	})
 }
 
+// faulty is what the reader is told of what is ours to repair.
+const faulty = "Something went wrong here. The log of px web has the cause."
+
 // failWith maps an error to its page. Only what is ours to repair is logged.
 func (s *server) failWith(w http.ResponseWriter, r *http.Request, err error) {
 	var faults model.FieldErrors
@@ -216,7 +221,7 @@ func (s *server) failWith(w http.ResponseWriter, r *http.Request, err error) {
 	case r.Context().Err() != nil: // the reader has gone
 	default:
 		s.o.Log.Error().Err(err).Str("path", r.Pattern).Msg("page failed")
-		s.fail(w, r, http.StatusInternalServerError, "Something went wrong here. The log of px web has the cause.")
+		s.fail(w, r, http.StatusInternalServerError, faulty)
 	}
 }
 
