@@ -16,6 +16,9 @@ type Fault struct {
 	At string
 	// Header is added to an HTTP answer: Retry-After, Location.
 	Header map[string]string
+	// Say is the text of an answer that is not the usual one: what a mail server says, the body of an HTTP
+	// answer. Empty: no body, and by mail whom it was for.
+	Say string
 	// Wait is how long an HTTP answer takes, if the sender stays for it.
 	Wait time.Duration
 	// Hang reads everything, then never answers, until the sender leaves or the receiver closes.

@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -218,7 +219,7 @@ func (s *session) refuse(command string) error {
 	return &smtp.SMTPError{
 		Code:         s.fault.Status,
 		EnhancedCode: smtp.EnhancedCode{s.fault.Status / 100, 1, 1},
-		Message:      "planned answer " + strconv.Itoa(s.fault.Status) + " for " + fmt.Sprint(s.mail.To),
+		Message:      cmp.Or(s.fault.Say, "planned answer "+strconv.Itoa(s.fault.Status)+" for "+fmt.Sprint(s.mail.To)),
 	}
 }
 

@@ -148,6 +148,7 @@ func (w *Webhook) serve(rw http.ResponseWriter, r *http.Request) {
 	// Recorded after the answer would be too late for a test that saw the sender's success.
 	w.book.add(call)
 	rw.WriteHeader(call.Answer)
+	_, _ = io.WriteString(rw, plan.Say)
 }
 
 // linger returns at over, when the sender leaves, or when the receiver closes.
