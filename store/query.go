@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -27,8 +28,11 @@ func (s *Store) ActionByRef(ctx context.Context, ref string) (*model.Action, err
 	} else {
 		q = q.Where("a.ref = ?", strings.ToUpper(ref))
 	}
-	if err := mapErr(q.Scan(ctx)); err != nil {
+	switch err := mapErr(q.Scan(ctx)); {
+	case errors.Is(err, model.ErrNotFound): // told to who asks, and to no log
 		return nil, fmt.Errorf("action %q: %w", clip(ref), err)
+	case err != nil:
+		return nil, fmt.Errorf("load an action: %w", err)
 	}
 	return &a, nil
 }

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -160,6 +161,12 @@ func TestActionIsFoundByRefOrID(t *testing.T) {
 	}
 	if _, err := w.Store.ActionByRef(t.Context(), "RUH-26-9999999"); !errors.Is(err, model.ErrNotFound) {
 		t.Errorf("unknown ref = %v, want not found", err)
+	}
+	late, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	// Whoever asks may ask for anything, and that the database is away is logged.
+	if _, err := w.Store.ActionByRef(late, "Xylophonewhisper"); !errors.Is(err, model.ErrUnavailable) || strings.Contains(err.Error(), "Xylo") {
+		t.Errorf("without an answer = %v, want unavailable, and not the ref", err)
 	}
 }
 

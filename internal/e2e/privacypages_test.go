@@ -17,8 +17,9 @@ import (
 	"github.com/pxactions/px/internal/testenv"
 )
 
-// TestNoRouteTellsOfWords sends the marker to every route, page and form, in files and
-// in requests that break off, and looks for it where others might read it.
+// TestNoRouteTellsOfWords sends the marker to every route, page and form, in files, in
+// requests that break off and while the servers are away, and looks for it where others
+// might read it.
 func TestNoRouteTellsOfWords(t *testing.T) {
 	t.Parallel()
 	servers := testenv.OwnServers(t)
@@ -53,15 +54,20 @@ func TestNoRouteTellsOfWords(t *testing.T) {
 	})
 
 	places := map[string]string{"commands": told, "Redis": dump(t, rdb)}
+	for _, table := range []string{"messages", "action_logs", "sweeps"} {
+		places["table "+table] = c.rows(table)
+	}
+	require.NoError(t, servers.Redis.Stop())
+	a := post(t, ps[0], d.key, toJSON(t, complaint("without Redis", "low", map[string]any{"text": marker})))
+	assert.Equal(t, http.StatusAccepted, a.code, a.body)
+	require.NoError(t, servers.Postgres.Stop())
+	w.away(t)
 	for _, p := range ps {
 		places["metrics of "+p.name] = get(t, p.ops+"/metrics").body
 	}
 	stop(t, ps...)
 	for _, p := range ps {
 		places["log of "+p.name] = strings.Join(p.log.all(), "\n")
-	}
-	for _, table := range []string{"messages", "action_logs", "sweeps"} {
-		places["table "+table] = c.rows(table)
 	}
 	for place, text := range places {
 		assert.NotEmpty(t, text, place)

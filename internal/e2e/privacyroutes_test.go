@@ -69,9 +69,7 @@ func newWalker(t *testing.T, d *driver, ref, feedback string) *walker {
 // whose path the walker cannot fill in fails the test.
 func (w *walker) all(t *testing.T) {
 	t.Helper()
-	endpoints := append(producer.Endpoints(), web.Endpoints()...)
-	slices.SortStableFunc(endpoints, func(a, b openapi.Endpoint) int { return strings.Compare(a.Process, b.Process) })
-	for _, e := range endpoints {
+	for _, e := range append(producer.Endpoints(), web.Endpoints()...) {
 		op, ok := w.paths[e.Path][strings.ToLower(e.Method)]
 		require.True(t, ok, "%s is not described", e.Pattern())
 		reached, asked := false, 0
@@ -82,6 +80,26 @@ func (w *walker) all(t *testing.T) {
 		}
 		assert.True(t, reached, "%s was not reached by any of %d requests", e.Pattern(), asked)
 	}
+}
+
+// away asks every endpoint, and pages, while PostgreSQL is away: that is logged.
+func (w *walker) away(t *testing.T) {
+	t.Helper()
+	asks := []openapi.Endpoint{{Method: http.MethodGet, Path: "/actions/{ref}"}, {Method: http.MethodGet, Path: "/actions/{ref}/why"}, {Method: http.MethodPost, Path: "/login"}}
+	for _, e := range append(append(asks, producer.Endpoints()...), web.Endpoints()...) {
+		path := regexp.MustCompile(`{\w+}`).ReplaceAllString(e.Path, marker) + "?event_id=" + marker
+		a := w.send(t, w.base(e), request{method: e.Method, target: path, body: toJSON(t, complaint("away", model.SeverityLow, map[string]any{"text": marker}))})
+		assert.NotContains(t, strings.ToLower(fmt.Sprint(a.header)+a.body), strings.ToLower(marker), "%s: %d", e.Pattern(), a.code)
+		assert.NotEqual(t, http.StatusInternalServerError, a.code, e.Pattern())
+	}
+}
+
+// base is where a process answers.
+func (w *walker) base(e openapi.Endpoint) string {
+	if e.Process == "producer" {
+		return w.producer
+	}
+	return w.web
 }
 
 // request is one that is to be made. Its fields are as they stand in the line and the
@@ -188,11 +206,7 @@ func (w *walker) object(s schema) (o schema, list bool) {
 // ask makes a request. A refusal quotes nothing, neither in its body nor in its headers.
 func (w *walker) ask(t *testing.T, e openapi.Endpoint, r request) (code int) {
 	t.Helper()
-	base := w.web
-	if e.Process == "producer" {
-		base = w.producer
-	}
-	a := w.send(t, base, r)
+	a := w.send(t, w.base(e), r)
 	if a.code >= http.StatusBadRequest && !r.echoes {
 		assert.NotContains(t, strings.ToLower(fmt.Sprint(a.header)+a.body), strings.ToLower(marker), "%s: %.300s", e.Pattern(), fmt.Sprint(r))
 	}
