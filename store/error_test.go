@@ -169,6 +169,8 @@ func pointers() map[string]bool {
 func TestErrorsNeverQuoteARow(t *testing.T) {
 	t.Parallel()
 	s, _ := intakeStore(t)
+	const feedback = `INSERT INTO feedback (id, source_system, event_id, content_hash, received_at, heal_after, created_at, decision, decided_at, text, severity, metadata)
+		VALUES (gen_random_uuid(), 's', %s, '', now(), now(), now(), 'quarantined', now(), 'Secret Name', %s, %s)`
 	for name, query := range map[string]string{
 		"a value that does not fit":   `SELECT 'Secret Name'::int`,
 		"a text that is too long":     `UPDATE hospitals SET name = 'x'; SELECT 'Secret Name'::uuid`,
@@ -177,6 +179,16 @@ func TestErrorsNeverQuoteARow(t *testing.T) {
 			VALUES (gen_random_uuid(), 'c', 'Secret Name', '11111111-1111-1111-1111-111111111111', now(), now())`,
 		"a bad enum":                    `UPDATE surveys SET metric = 'Secret Name'; INSERT INTO surveys (id, code, name, metric, created_at, updated_at) VALUES (gen_random_uuid(), 'c', 'n', 'Secret', now(), now())`,
 		"a missing value beside others": `INSERT INTO users (id, code, name) VALUES (gen_random_uuid(), 'Secret', 'Secret Name')`,
+		"a feedback without its facts":  `INSERT INTO feedback (id, title, text) VALUES (gen_random_uuid(), 'Secret', 'Secret Name')`,
+		"a feedback of a bad severity":  fmt.Sprintf(feedback, "'e'", "'Secret'", "'{}'"),
+		"a feedback of bad JSON":        fmt.Sprintf(feedback, "'e'", "'low'", "'{Secret'"),
+		"a feedback of bad bytes":       fmt.Sprintf(feedback, `E'Secret\xff'`, "'low'", "'{}'"),
+		"an event id that no index can hold": fmt.Sprintf(feedback, `(SELECT 'Secret' || string_agg(md5(n::text), 'Secret') FROM generate_series(1, 500) n)`,
+			"'low'", "'{}'"),
+		"an action of no hospital":     `INSERT INTO actions (id, title, description) VALUES (gen_random_uuid(), 'Secret', 'Secret Name')`,
+		"a note on no action":          `INSERT INTO log_texts VALUES ('Secret', 'Secret')`,
+		"words for a number":           `UPDATE actions SET title = 'Secret', version = 'Secret'`,
+		"a function that nobody wrote": `SELECT said('Secret Name')`,
 	} {
 		_, err := s.db.Exec(query)
 		if err = mapErr(err); err == nil || containsAny(err.Error(), "Secret", "11111111") {

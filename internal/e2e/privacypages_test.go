@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -94,6 +95,22 @@ func (d *driver) raised(t *testing.T) (ref, feedback string) {
 	return ref, feedback
 }
 
+// pages are the paths that package web serves beside the API, by its source, so that a new
+// one is asked for, too; with the marker for what stands in braces.
+func pages(t *testing.T) (paths []string) {
+	t.Helper()
+	source, err := os.ReadFile("../../web/web.go")
+	require.NoError(t, err)
+	for _, m := range regexp.MustCompile(`mux\.Handle(?:Func)?\((.+?), `).FindAllStringSubmatch(string(source), -1) {
+		pattern := strings.NewReplacer("dashboardRoot", "/asynq", "loginPath", "/login", "logoutPath", "/logout", "{$}", "", `"`, "", "+", "").Replace(m[1])
+		path := regexp.MustCompile(`{\w+}`).ReplaceAllString(strings.TrimPrefix(strings.TrimPrefix(pattern, "GET "), "POST "), marker)
+		require.Regexp(t, `^/[\w/]*$`, path, "a path is needed here for %s", m[1])
+		paths = append(paths, path)
+	}
+	require.Greater(t, len(paths), 9)
+	return paths
+}
+
 // pages asks for every page and sends every form, logged in and not.
 func (w *walker) pages(t *testing.T, secret string) {
 	t.Helper()
@@ -115,12 +132,16 @@ func (w *walker) pages(t *testing.T, secret string) {
 			request{method: method, target: "/asynq/api/queues/" + marker + ":pause"}, request{method: method, target: "/asynq/api/queues/message/" + marker},
 			request{method: method, target: "/asynq/api/queues/message/archived_tasks/" + marker + ":run"})
 	}
-	for _, path := range []string{
-		"/" + marker, "/actions/" + marker, "/actions/" + w.known["web id"] + "/" + marker, "/actions/" + marker + "/why", "/static/" + marker, "/docs/" + marker,
+	targets := []string{
 		"/asynq/" + marker, "/asynq/api/" + marker, "/asynq/api/queues/" + marker, "/asynq/api/queues/message/tasks/" + marker, "/asynq/api/metrics?duration=" + marker,
-		"/login?next=" + marker, "/actions?" + marker + "=" + marker, "/actions?%" + marker, "/?" + marker, "/%2e%2e/" + marker, "/actions/" + w.known["web id"] + "?" + marker,
-	} {
-		rs = append(rs, request{method: http.MethodGet, target: path})
+		"/docs/" + marker, "/login?next=" + marker, "/actions?%" + marker, "/%2e%2e/" + marker, "/actions/" + w.known["web id"] + "/" + marker,
+	}
+	for _, page := range pages(t) {
+		rest := strings.TrimSuffix(page, "/")
+		targets = append(targets, page, rest+"/"+marker, page+"?"+marker+"="+marker, strings.ReplaceAll(page, marker, w.known["web id"])+"?ref="+marker)
+	}
+	for _, target := range targets {
+		rs = append(rs, request{method: http.MethodGet, target: target}, request{method: http.MethodPost, target: target, body: marker + "=" + marker, headers: form})
 	}
 	for _, name := range []string{"hospital", "department", "status", "severity", "source", "category", "assignee", "owner", "overdue", "ref", "text", "q", "sort", "after", "refresh"} {
 		rs = append(rs, request{method: http.MethodGet, target: "/actions?" + name + "=" + marker})
