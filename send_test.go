@@ -39,7 +39,7 @@ func (in *sendIntake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if in.status != 0 {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(in.status)
-		_, _ = fmt.Fprintf(w, `{"title":"This API key is not known","status":%d}`, in.status)
+		_, _ = fmt.Fprintf(w, `{"type":"urn:px:problem:key-unknown","title":"This API key is not known","status":%d}`, in.status)
 		return
 	}
 	var b client.Batch

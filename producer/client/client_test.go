@@ -247,6 +247,30 @@ func TestAnswersOfOthersAreNoReceipts(t *testing.T) {
 	}
 }
 
+// TestAnswersOfOthersAreNotQuoted: a proxy may say again what was sent.
+func TestAnswersOfOthersAreNotQuoted(t *testing.T) {
+	t.Parallel()
+	const words = "Xylophonewhisper"
+	for _, kind := range []string{"text/html", "application/json", "application/problem+json"} {
+		for _, status := range []int{200, 400, 403, 413} {
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", kind)
+				w.WriteHeader(status)
+				if kind == "text/html" {
+					_, _ = io.WriteString(w, "<h1>"+words)
+					return
+				}
+				_, _ = io.WriteString(w, `{"title": "refused `+words+`", "detail": "`+words+`", "errors": [{"field": "`+words+`"}]}`)
+			}))
+			t.Cleanup(s.Close)
+			c, _ := newClient(t, s.URL)
+			_, err := c.Send(t.Context(), event("a"))
+			require.Error(t, err)
+			assert.NotContains(t, err.Error(), words, "%s %d", kind, status)
+		}
+	}
+}
+
 func TestBadSettingsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"", "px.example.org", "ftp://x", "http://"} {

@@ -51,11 +51,11 @@ func temporary(status int) bool {
 	return status == http.StatusTooManyRequests || status == http.StatusRequestTimeout || status >= 500
 }
 
-// problemFrom reads a refusal; a body that is none (a proxy's page) yields a
-// Problem with the status alone.
+// problemFrom reads a refusal; a body that is none of the intake's (a proxy's page, which
+// may say again what was sent) yields a Problem with the status alone.
 func problemFrom(res *http.Response, body []byte, now time.Time) *Problem {
 	p := &Problem{}
-	if err := json.Unmarshal(body, p); err != nil || p.Title == "" {
+	if err := json.Unmarshal(body, p); err != nil || p.Title == "" || !strings.HasPrefix(p.Type, "urn:px:problem:") {
 		p = &Problem{Title: http.StatusText(res.StatusCode)}
 	}
 	p.Status = res.StatusCode
