@@ -15,15 +15,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/pxactions/px/internal/tool"
 	"github.com/pxactions/px/tasks"
 )
 
@@ -44,14 +42,8 @@ type config struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
 	tasks.LogRedis(zerolog.Nop())
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		stop()
-		os.Exit(1)
-	}
+	tool.Main("bench", run)
 }
 
 func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {

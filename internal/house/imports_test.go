@@ -46,6 +46,7 @@ func tools() []string {
 		"internal/scenario",
 		"internal/sizebench",
 		"internal/testenv",
+		"internal/tool",
 		"internal/torture",
 		"internal/verifybench",
 	}

@@ -17,13 +17,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/pxactions/px/internal/listbench/crowd"
 	"github.com/pxactions/px/internal/localenv"
+	"github.com/pxactions/px/internal/tool"
 	"github.com/pxactions/px/migrations"
 	"github.com/pxactions/px/store"
 )
@@ -44,13 +43,7 @@ type config struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "listbench:", err)
-		stop()
-		os.Exit(1)
-	}
+	tool.Main("listbench", run)
 }
 
 func parse(args []string, usage io.Writer) (config, error) {

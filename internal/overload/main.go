@@ -16,10 +16,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
+
+	"github.com/pxactions/px/internal/tool"
 )
 
 // config is what the flags say.
@@ -33,13 +32,7 @@ type config struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "overload:", err)
-		stop()
-		os.Exit(1)
-	}
+	tool.Main("overload", run)
 }
 
 func parse(args []string, usage io.Writer) (config, error) {

@@ -15,14 +15,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/pxactions/px/internal/localenv"
+	"github.com/pxactions/px/internal/tool"
 	"github.com/pxactions/px/store"
 )
 
@@ -37,13 +35,7 @@ type config struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "sizebench:", err)
-		stop()
-		os.Exit(1)
-	}
+	tool.Main("sizebench", run)
 }
 
 func parse(args []string, usage io.Writer) (config, error) {

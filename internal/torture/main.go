@@ -25,30 +25,23 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/pxactions/px/internal/tool"
 	"github.com/pxactions/px/tasks"
 )
 
 var errDiverged = errors.New("the history is not what the rules say")
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
 	tasks.LogRedis(zerolog.Nop())
-	if err := torture(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "torture:", err)
-		stop()
-		os.Exit(1)
-	}
+	tool.Main("torture", torture)
 }
 
-func torture(ctx context.Context, args []string, out io.Writer) error {
+func torture(ctx context.Context, args []string, out, _ io.Writer) error {
 	cfg := config{out: out}
 	fs := flag.NewFlagSet("torture", flag.ContinueOnError)
 	fs.SetOutput(out)

@@ -21,7 +21,7 @@ func TestAShortTortureFindsNothing(t *testing.T) {
 	err := torture(t.Context(), []string{
 		"-tree", "../..", "-seed", "7", "-hours", "4", "-speed", "1800", "-rate", "8", "-moves", "12",
 		"-only", "kill worker,kill scheduler,redis flush,redis partition,pg cut connections,duplicate and stale tasks",
-	}, &out)
+	}, &out, io.Discard)
 	require.NoError(t, err, "%s", out.String())
 	t.Log(out.String())
 	for _, part := range []string{"0 divergences", "| redis", "deadline events"} {
@@ -36,7 +36,7 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		"-rate: must be greater than 0":  {"-rate", "-1"},
 		"there are kill worker, ":        {"-only", "kill the cat"},
 	} {
-		assert.ErrorContains(t, torture(t.Context(), args, io.Discard), want)
+		assert.ErrorContains(t, torture(t.Context(), args, io.Discard, io.Discard), want)
 	}
 }
 

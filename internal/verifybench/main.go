@@ -17,7 +17,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -25,7 +24,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -34,19 +32,14 @@ import (
 	"github.com/pxactions/px/engine"
 	"github.com/pxactions/px/internal/listbench/crowd"
 	"github.com/pxactions/px/internal/localenv"
+	"github.com/pxactions/px/internal/tool"
 	"github.com/pxactions/px/migrations"
 	"github.com/pxactions/px/store"
 	"github.com/pxactions/px/tasks"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "verifybench:", err)
-		stop()
-		os.Exit(1)
-	}
+	tool.Main("verifybench", run)
 }
 
 func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {
