@@ -61,13 +61,10 @@ func steppedPX(ctx context.Context, c *cluster, cfg config) error {
 	if cfg.px != "" {
 		return errors.New("it builds a px of its own, and -px is given")
 	}
-	goroot := exec.CommandContext(ctx, "go", "env", "GOROOT")
-	goroot.Dir = cfg.tree
-	root, err := goroot.Output()
+	pkg, err := timePackage(ctx, cfg.tree)
 	if err != nil {
-		return fmt.Errorf("ask for GOROOT: %w", err)
+		return err
 	}
-	pkg := filepath.Join(strings.TrimSpace(string(root)), "src", "time")
 	now, err := os.ReadFile(filepath.Join(pkg, "time.go"))
 	if err != nil {
 		return err
@@ -89,6 +86,17 @@ func steppedPX(ctx context.Context, c *cluster, cfg config) error {
 	}
 	c.px, err = buildPX(ctx, cfg.tree, c.dir, "-overlay", list)
 	return err
+}
+
+// timePackage is the folder with the source of package time, of the Go that builds the tree.
+func timePackage(ctx context.Context, tree string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "env", "GOROOT")
+	cmd.Dir, cmd.Env = tree, append(os.Environ(), "GOFLAGS=") // a test run's own -json would be meant for this, too
+	root, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("ask for GOROOT: %w", err)
+	}
+	return filepath.Join(strings.TrimSpace(string(root)), "src", "time"), nil
 }
 
 // overlay writes sources that the compiler is to take at other paths, and the list of them.
