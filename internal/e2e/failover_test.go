@@ -78,7 +78,8 @@ func TestASynchronousFailoverLosesNothing(t *testing.T) {
 	c.setClock(epoch(), 3600)
 	key := c.furnish(directory(4, "", "log"), policy(h))
 	ps := c.start("producer", "worker", "scheduler")
-	// One whose address leads to the replica already.
+	// One whose address leads to the replica already, which has the database by then.
+	pair.CatchUp(t)
 	early := spawn(t, append(plainEnv(), append(slices.Clone(c.env), "PX_DATABASE_URL="+pair.ReplicaURL(t, url))...), "producer")
 	c.procs = append(c.procs, early)
 	c.await(early)
@@ -230,7 +231,10 @@ func TestAFailoverThatLosesCommitsHarmsNobody(t *testing.T) {
 		require.NoError(t, err)
 	}
 	s.SetTime(reminded.NextAt.Add(10 * time.Second))
-	s.sweep()
+	testenv.Wait(t, "the reminder is taken", func() bool { // not while a job that came too early is at the row
+		s.sweep()
+		return len(s.Events(reminded.ID)) > 0
+	})
 	assert.Len(t, s.Events(reminded.ID), 1)
 	testenv.Wait(t, "px verify finds nothing", func() bool { return len(s.findings()) == 0 })
 	for _, q := range tasks.Queues() {
