@@ -277,6 +277,9 @@ func yamlFields(t reflect.Type) (map[string]int, []string) {
 func keyOf(p *ast.MappingValueNode) string { return p.Key.GetToken().Value }
 
 func join(path, key string) string {
+	if key == "" {
+		key = "''" // as it stands in the file
+	}
 	if path == "" {
 		return key
 	}
