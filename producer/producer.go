@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -81,16 +80,12 @@ func New(o Options) (*Producer, error) {
 // ServeHTTP implements http.Handler.
 func (p *Producer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := &recorder{ResponseWriter: w}
-	id := problem.RequestID(w, r)
-	defer func() {
-		if v := recover(); v != nil {
-			// The value may quote the request, so the log has its type, and the stack says where.
-			p.Log.Error().Str("request_id", id).Str("route", r.Pattern).Str("panic", fmt.Sprintf("%T", v)).Bytes("stack", debug.Stack()).Msg("intake panicked")
-			if rec.status == 0 {
-				problem.Write(rec, problem.New(http.StatusInternalServerError, problem.Internal, "Something went wrong here", ""))
-			}
+	problem.RequestID(w, r)
+	defer problem.Contain(p.Log, "intake panicked", w, r, func() {
+		if rec.status == 0 {
+			problem.Write(rec, problem.New(http.StatusInternalServerError, problem.Internal, "Something went wrong here", ""))
 		}
-	}()
+	})
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	p.http.ServeHTTP(rec, r)

@@ -97,7 +97,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	problem.RequestID(w, r)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
-	defer contain(a.log, w, r, func() {
+	defer problem.Contain(a.log, "request panicked", w, r, func() {
 		problem.Write(w, problem.New(http.StatusInternalServerError, problem.Internal, "Something went wrong here", ""))
 	})
 	a.http.ServeHTTP(w, r)

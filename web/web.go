@@ -20,6 +20,7 @@ import (
 	"github.com/pxactions/px/engine"
 	"github.com/pxactions/px/internal/openapi"
 	"github.com/pxactions/px/internal/password"
+	"github.com/pxactions/px/internal/problem"
 	"github.com/pxactions/px/internal/ratelimit"
 	"github.com/pxactions/px/model"
 	"github.com/pxactions/px/store"
@@ -159,7 +160,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 			ctx, cancel := context.WithTimeout(r.Context(), answerTime)
 			defer cancel()
 			r = r.WithContext(ctx)
-			defer contain(s.o.Log, w, r, func() { s.fail(w, r, http.StatusInternalServerError, faulty) })
+			defer problem.Contain(s.o.Log, "request panicked", w, r, func() { s.fail(w, r, http.StatusInternalServerError, faulty) })
 			next.ServeHTTP(w, r)
 		}
 	})
