@@ -76,7 +76,7 @@ func steppedPX(ctx context.Context, c *cluster, cfg config) error {
 	if err != nil {
 		return err
 	}
-	list, err := c.overlay(map[string]string{
+	list, err := overlay(c.dir, map[string]string{
 		filepath.Join(pkg, "time.go"):           strings.Replace(string(now), nowReads, nowAdds, 1),
 		filepath.Join(pkg, "torture.go"):        stepSource,
 		filepath.Join(tree, "torture_clock.go"): lookSource,
@@ -99,11 +99,12 @@ func timePackage(ctx context.Context, tree string) (string, error) {
 	return filepath.Join(strings.TrimSpace(string(root)), "src", "time"), nil
 }
 
-// overlay writes sources that the compiler is to take at other paths, and the list of them.
-func (c *cluster) overlay(sources map[string]string) (string, error) {
+// overlay writes into a folder sources that the compiler is to take at other paths, and
+// the list of them, which it returns.
+func overlay(dir string, sources map[string]string) (string, error) {
 	replace := map[string]string{}
 	for path, source := range sources {
-		replace[path] = filepath.Join(c.dir, fmt.Sprintf("overlay%d.go", len(replace)))
+		replace[path] = filepath.Join(dir, fmt.Sprintf("overlay%d.go", len(replace)))
 		if err := os.WriteFile(replace[path], []byte(source), 0o600); err != nil {
 			return "", err
 		}
@@ -112,7 +113,8 @@ func (c *cluster) overlay(sources map[string]string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return c.file("overlay.json", string(list))
+	path := filepath.Join(dir, "overlay.json")
+	return path, os.WriteFile(path, list, 0o600)
 }
 
 // clockOf is the file with the step of a process's clock.

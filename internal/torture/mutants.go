@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -81,37 +80,28 @@ func mutants() []mutant {
 	}
 }
 
-// overlay writes the edited files into a folder, and the list by which the
-// compiler takes them instead of those of the tree.
-func (m mutant) overlay(tree, dir string) (string, error) {
-	replace := map[string]string{}
-	for i, e := range m.edits {
+// edited are the sources of the tree that the mutant edits, by their paths.
+func (m mutant) edited(tree string) (map[string]string, error) {
+	sources := map[string]string{}
+	for _, e := range m.edits {
 		path, err := filepath.Abs(filepath.Join(tree, e.file))
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		from := path
-		if before := replace[path]; before != "" {
-			from = before
+		src, before := sources[path]
+		if !before {
+			raw, err := os.ReadFile(path)
+			if err != nil {
+				return nil, err
+			}
+			src = string(raw)
 		}
-		src, err := os.ReadFile(from)
-		if err != nil {
-			return "", err
+		if n := strings.Count(src, e.old); n != 1 {
+			return nil, fmt.Errorf("%s has %q %d times, want once", e.file, e.old, n)
 		}
-		if n := strings.Count(string(src), e.old); n != 1 {
-			return "", fmt.Errorf("%s has %q %d times, want once", e.file, e.old, n)
-		}
-		replace[path] = filepath.Join(dir, fmt.Sprintf("edit%d.go", i))
-		if err := os.WriteFile(replace[path], []byte(strings.Replace(string(src), e.old, e.new, 1)), 0o600); err != nil {
-			return "", err
-		}
+		sources[path] = strings.Replace(src, e.old, e.new, 1)
 	}
-	list, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "overlay.json")
-	return path, os.WriteFile(path, list, 0o600)
+	return sources, nil
 }
 
 // hunt tortures each mutant and says what was found of it, as a table. One that
@@ -167,11 +157,15 @@ func (m mutant) run(ctx context.Context, cfg config) (res *result, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	overlay, err := m.overlay(cfg.tree, dir)
+	sources, err := m.edited(cfg.tree)
 	if err != nil {
 		return nil, err
 	}
-	if cfg.px, err = buildPX(ctx, cfg.tree, dir, "-overlay", overlay); err != nil {
+	list, err := overlay(dir, sources)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.px, err = buildPX(ctx, cfg.tree, dir, "-overlay", list); err != nil {
 		return nil, err
 	}
 	cfg.only, cfg.out = m.faults, io.Discard
