@@ -4,9 +4,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 # ARGS go to the program of `make bench` or `make torture`, SEED and HOURS to the latter; BENCH picks the
-# benchmarks of `microbench`, PKG the packages of `microbench` and `cover`.
-# ARGS go to the program of `make bench`; BENCH picks the benchmarks of `microbench`, PKG the packages of
-# `microbench` and `cover`; FUZZ the targets of `fuzz`; VULNDB a copy of the Go vulnerability database.
+# benchmarks of `microbench`, PKG the packages of `microbench` and `cover`, FUZZ the targets of `fuzz`; VULNDB is
+# a copy of the Go vulnerability database.
 ARGS ?=
 SEED ?= 1
 HOURS ?= 24
@@ -108,6 +107,7 @@ torture: ## Break real processes at random and compare with a model, e.g. make t
 .PHONY: torture-mutants
 torture-mutants: ## Torture px with one bug after another, each of which must be found
 	go run ./internal/torture -mutants -hours 6 -speed 1200 -rate 8 -moves 12 -drain 60s $(ARGS)
+
 .PHONY: overload
 overload: ## Offer the intake ten times what it takes, for DURATION (5m), and check that it keeps what it accepts
 	go run ./internal/overload -for $(DURATION)

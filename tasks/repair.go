@@ -91,8 +91,8 @@ const historyAge = 24 * time.Hour
 // that it would never take back: it registers the queues again, removes ids
 // without a task, deletes dead tasks past their age, lends running tasks
 // without a lease one that has ended, and deletes what processes that were killed
-// have left. One call does a bounded part, the next goes on from there. The error is model.ErrUnavailable; what was done before
-// is counted.
+// have left. One call does a bounded part, the next goes on from there. The error is
+// model.ErrUnavailable; what was done before is counted.
 func (q *Queue) Repair(ctx context.Context) (Repaired, error) {
 	q.walk.mu.Lock()
 	defer q.walk.mu.Unlock()

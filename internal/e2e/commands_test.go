@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -214,10 +213,7 @@ func TestVerifyLooksForAMarker(t *testing.T) {
 	redisURL := testenv.RedisURL(t)
 	c := newCluster(t, testenv.DatabaseURL(t), redisURL)
 	assert.Contains(t, c.px("verify", "--marker", "Mrs. Jones"), "every invariant holds")
-	opt, err := redis.ParseURL(redisURL)
-	require.NoError(t, err)
-	rdb := redis.NewClient(opt)
-	t.Cleanup(func() { _ = rdb.Close() })
+	rdb := redisAt(t, redisURL)
 	require.NoError(t, rdb.Set(t.Context(), "px:note", "said by mrs. jones", 0).Err())
 	require.NoError(t, rdb.Set(t.Context(), "of Mrs. Jones", "", 0).Err())
 	r := c.command(nil, "verify", "--marker", "Mrs. Jones")
